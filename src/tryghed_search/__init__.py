@@ -1,0 +1,1 @@
+"""Semantic search over Danish reports: the report's own words, with citations."""

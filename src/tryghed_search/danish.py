@@ -1,0 +1,216 @@
+"""Danish text: sentences, words, stems, compound parts and spellings.
+
+æ, ø and å are letters of their own and are never flattened in the index. A reader without a
+Danish keyboard writes ae, oe, aa (or plain a, o); that is handled as a spelling of a known word,
+see :class:`Speller`, so that "bånd" and "band" stay two words.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+
+import Stemmer
+from rapidfuzz.distance import OSA
+
+from tryghed_search.passages import Span
+
+WORD = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*")
+
+# Abbreviations after which a sentence goes on; those in the second set may also end one, which
+# they do when the next word has a capital letter.
+_GOES_ON = frozenset(
+    "bl.a. ca. d. dvs. e.g. ekskl. el. evt. f.eks. fhv. fig. fx. hhv. hr. i.e. if. ifm. ift. iht. "
+    "inkl. jf. jf kap. kl. maks. mht. min. mio. mr. mrd. nr. pct. pga. pkt. s. sml. st. stk. tel. "
+    "tlf. vedr. vha.".split()
+)
+_MAY_END = frozenset("etc. m.fl. m.m. mfl. mm. mv. m.v. o.a. o.l. osv. v.".split())
+_END = re.compile(r"[.!?…]+[\"'»”’)\]]*(?=\s)")
+_MARKER = re.compile(r"(?:[-•–]\s+)?\d{1,3}[.)]?|[-•–]")
+
+STOP_WORDS = frozenset(
+    """
+    af alle alt altså and at blev blive bliver bort da de dem den denne der deres det dette dig din
+    disse dog du efter eller en end er et for fra får gør ham han har havde have hende her hvad hvem
+    hvilke hvilken hvilket hvis hvor hvordan hvorfor i ikke ind ja jeg jer jo kan kom kunne man mange
+    med men mere mig min mod må ned nej noget nogen nogle nu når og også om op os over på sig sin
+    skal skulle som så sådan til ud under var ved vi vil ville være været blot bare selv
+    """.split()
+)
+ENGLISH_WORDS = frozenset(
+    """
+    a about and are as at be been being between by can did do does for from get had has have how if
+    in into is it its of on or our should than that the their them there these they this those to
+    was we were what when where which who whom whose why will with would you your any much many
+    """.split()
+)
+
+_stemmer = Stemmer.Stemmer("danish")
+
+
+def normalise(text: str) -> str:
+    """``text`` in NFC, lower case, with one kind of quotation mark, dash and space."""
+    text = unicodedata.normalize("NFC", text).lower()
+    text = re.sub("[\u2010-\u2015\u2212]", "-", text)
+    text = re.sub("[‘’´`]", "'", text)
+    return " ".join(text.split())
+
+
+def sentences(text: str) -> list[Span]:
+    """The sentences of one paragraph as ``[start, end)``, without the space between them.
+
+    A full stop ends a sentence when a space and something other than a lower-case letter follow,
+    and the word before it is no abbreviation and no list number.
+    """
+    spans: list[Span] = []
+    start = 0
+    for match in _END.finditer(text):
+        following = text[match.end() :].lstrip()
+        if following and not _ends_here(text[start : match.end()], match.group(), following):
+            continue
+        spans.append((start, match.end()))
+        start = len(text) - len(following)
+    if text[start:].strip():
+        spans.append((start, len(text.rstrip())))
+    return spans
+
+
+def _ends_here(sentence: str, mark: str, following: str) -> bool:
+    first = following.lstrip("\"'»“”‘(")[:1]
+    if first.islower():
+        return False
+    if not mark.startswith(".") or mark.startswith(".."):
+        return True
+    if _MARKER.fullmatch(sentence.strip()):
+        return False
+    last = sentence.split()[-1].lstrip("\"'»“”(").lower()
+    if last in _GOES_ON:
+        return False
+    if last in _MAY_END:
+        return first.isupper()
+    return not re.fullmatch(r"[a-zæøå]\.", last) or first.isdigit()
+
+
+def words(text: str) -> list[str]:
+    """The words of ``text`` in lower case, in order, hyphenated ones as they are written."""
+    return WORD.findall(normalise(text))
+
+
+def stem(word: str) -> str:
+    """The Danish Snowball stem of a lower-case word (Porter, snowballstem.org)."""
+    return str(_stemmer.stemWord(word))
+
+
+def terms(text: str, compounds: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """Index terms: the stem of each word and of the parts that it is put together of."""
+    found: list[str] = []
+    for word in words(text):
+        pieces = re.split(r"[-'’]", word)
+        if len(pieces) > 1:
+            found.append(stem("".join(pieces)))
+        for piece in pieces:
+            if piece in STOP_WORDS or not piece:
+                continue
+            found.append(stem(piece))
+            found.extend(stem(part) for part in compounds.get(piece, ()))
+    return found
+
+
+def grams(text: str, sizes: tuple[int, ...] = (4, 5)) -> list[str]:
+    """Character n-grams inside each word, its ends marked with ``_``."""
+    found: list[str] = []
+    for word in words(text):
+        if word in STOP_WORDS:
+            continue
+        padded = f"_{word}_"
+        for size in sizes:
+            found.extend(padded[i : i + size] for i in range(max(1, len(padded) - size + 1)))
+    return found
+
+
+def compound_parts(vocabulary: Iterable[str], least: int = 4) -> dict[str, tuple[str, ...]]:
+    """Split words that are put together of two words of the same vocabulary.
+
+    Both parts must have at least ``least`` letters; the joints -s- and -e- are allowed. Of several
+    splits the one whose shorter part is longest is taken. Parts are found by stem, so that
+    "tryghedsvandringer" finds "vandring".
+    """
+    known = {word for word in vocabulary if len(word) >= least and word.isalpha()}
+    stems = {stem(word) for word in known} | known
+    parts: dict[str, tuple[str, ...]] = {}
+    for word in known:
+        best: tuple[int, tuple[str, ...]] | None = None
+        for cut in range(least, len(word) - least + 1):
+            head, tail = word[:cut], word[cut:]
+            if tail not in stems and stem(tail) not in stems:
+                continue
+            for joint in ("", "s", "e"):
+                base = head.removesuffix(joint) if joint else head
+                if base == head and joint:
+                    continue
+                if len(base) >= least and (base in stems or stem(base) in stems):
+                    size = min(len(base), len(tail))
+                    if best is None or size > best[0]:
+                        best = (size, (base, tail))
+        if best is not None:
+            parts[word] = best[1]
+    return parts
+
+
+def ascii_spellings(word: str) -> tuple[str, str]:
+    """How a word is written without æ, ø and å: as ae/oe/aa, and as plain a/o/a."""
+    wide = word.replace("æ", "ae").replace("ø", "oe").replace("å", "aa")
+    narrow = word.replace("æ", "a").replace("ø", "o").replace("å", "a")
+    return wide, narrow
+
+
+class Speller:
+    """Finds the word of a vocabulary that a reader meant to write.
+
+    Damerau–Levenshtein distance (optimal string alignment) over spellings without æ, ø and å.
+    """
+
+    def __init__(self, vocabulary: Mapping[str, int]) -> None:
+        """``vocabulary`` holds each known word with how often it occurs."""
+        self._known = dict(vocabulary)
+        self._spellings: dict[str, str] = {}
+        for word in sorted(self._known, key=lambda w: (-self._known[w], w)):
+            for spelling in ascii_spellings(word):
+                self._spellings.setdefault(spelling, word)
+        self._by_length: dict[int, list[str]] = {}
+        for spelling in self._spellings:
+            self._by_length.setdefault(len(spelling), []).append(spelling)
+
+    def knows(self, word: str) -> bool:
+        """Whether the vocabulary has the word as it is written."""
+        return word in self._known
+
+    def transliterated(self, word: str) -> str | None:
+        """The known word that ``word`` spells without æ, ø or å; None if it spells none."""
+        if word in self._known:
+            return word
+        return self._spellings.get(ascii_spellings(word)[0]) or self._spellings.get(word)
+
+    def nearest(self, word: str) -> str | None:
+        """The known word at the least distance: 1 for 4-7 letters, 2 from 8; None if none is.
+
+        The first letter counts as right unless the first two are swapped: people rarely miss it.
+        """
+        if len(word) < 4 or not word.isalpha():
+            return None
+        limit = 1 if len(word) < 8 else 2
+        best: tuple[int, int, str] | None = None
+        for written in dict.fromkeys(ascii_spellings(word)):
+            for length in range(len(written) - limit, len(written) + limit + 1):
+                for spelling in self._by_length.get(length, ()):
+                    if spelling[0] != written[0] and spelling[:2] != written[1::-1]:
+                        continue
+                    distance = OSA.distance(written, spelling, score_cutoff=limit)
+                    if distance > limit:
+                        continue
+                    known = self._spellings[spelling]
+                    candidate = (distance, -self._known[known], known)
+                    if best is None or candidate < best:
+                        best = candidate
+        return best[2] if best else None

@@ -1,0 +1,224 @@
+"""Texts to vectors through sentence-transformers: the only module that knows it.
+
+One forward pass gives both the pooled vector of a text and the vectors of its tokens; the second
+serve late interaction (Khattab & Zaharia 2020, ColBERT) without a second model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tryghed_search import bundled
+from tryghed_search.errors import ModelError
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    from sentence_transformers import SentenceTransformer
+
+BUNDLED = "bundled"
+"""The setting's value for the model that comes with the installation."""
+
+_WEIGHTS = ("*.safetensors", "*.bin", "*.onnx", "*.npz")
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelIdentity:
+    """What makes two models the same: an index is used only with the model that made it."""
+
+    name: str
+    version: str
+    sha256: str
+    """Of the weights' files, in the order of their names."""
+    query_prompt: str
+    document_prompt: str
+    dimension: int
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """The vectors of one text."""
+
+    pooled: npt.NDArray[np.float32]
+    """(d,) float32 of unit length."""
+    tokens: npt.NDArray[np.float32]
+    """(n, d) float32, one row for each token but the prompt's and the special ones; as the model
+    gives them, not normalised. n is 0 for a model without token vectors."""
+    ids: npt.NDArray[np.int32]
+    """(n,) int32: the tokens' numbers in the model's vocabulary."""
+    spans: npt.NDArray[np.int32]
+    """(n, 2) int32: where each token stands in the text, ``[start, end)``."""
+
+
+class Encoder:
+    """A sentence-transformers model, by name or folder, on the processor."""
+
+    def __init__(self, model: str = BUNDLED, cache: Path | None = None) -> None:
+        """Load ``model``: "bundled", a folder, or a name that sentence-transformers resolves.
+
+        ``cache`` is where the bundled model is unpacked. Raises ``ModelError`` when the model
+        cannot be loaded.
+        """
+        if model == BUNDLED:
+            folder = bundled.model_folder(cache or Path.home() / ".cache" / "tryghed-search")
+            self._model = _load(str(folder))
+            name, version, sha256 = bundled.NAME, bundled.VERSION, bundled.PACKED_SHA256
+        else:
+            self._model = _load(model)
+            name, version = model.rstrip("/").rsplit("/", 1)[-1], "as given"
+            sha256 = _weights_hash(self._model, model)
+        prompts = self._model.prompts
+        self._query_prompt = prompts.get("query") or ""
+        self._document_prompt = _document_prompt(prompts)
+        dimension = self._model.get_embedding_dimension()
+        if not dimension:
+            raise ModelError(f"The model {model!r} does not say how many dimensions it has.")
+        self.identity = ModelIdentity(
+            name=name,
+            version=version,
+            sha256=sha256,
+            query_prompt=self._query_prompt,
+            document_prompt=self._document_prompt,
+            dimension=int(dimension),
+        )
+
+    def encode_questions(self, texts: Sequence[str]) -> list[Encoded]:
+        """Encode texts as questions."""
+        outputs = self._model.encode_query(
+            list(texts), output_value=None, show_progress_bar=False, convert_to_tensor=False
+        )
+        return [
+            self._encoded(output, text, self._query_prompt)
+            for output, text in zip(outputs, texts, strict=True)
+        ]
+
+    def encode_documents(
+        self,
+        texts: Sequence[str],
+        progress: Callable[[int], None] | None = None,
+        batch_size: int = 16,
+    ) -> list[Encoded]:
+        """Encode texts as documents, longest first; ``progress`` gets how many more are done."""
+        order = sorted(range(len(texts)), key=lambda i: (-len(texts[i]), i))
+        encoded: dict[int, Encoded] = {}
+        for at in range(0, len(order), batch_size):
+            batch = order[at : at + batch_size]
+            outputs = self._model.encode_document(
+                [texts[i] for i in batch],
+                output_value=None,
+                show_progress_bar=False,
+                convert_to_tensor=False,
+                batch_size=batch_size,
+            )
+            for i, output in zip(batch, outputs, strict=True):
+                encoded[i] = self._encoded(output, texts[i], self._document_prompt)
+            if progress is not None:
+                progress(len(batch))
+        return [encoded[i] for i in range(len(texts))]
+
+    def _encoded(self, output: dict[str, Any], text: str, prompt: str) -> Encoded:
+        pooled = np.asarray(output["sentence_embedding"], dtype=np.float32)
+        length = float(np.linalg.norm(pooled))
+        pooled = pooled / length if length > 0 else pooled
+        ids, spans = self._token_spans(text, prompt)
+        tokens = output.get("token_embeddings")
+        if tokens is None or ids is None:
+            return Encoded(pooled, *_no_tokens(len(pooled)))
+        vectors = np.asarray(tokens, dtype=np.float32)
+        if "attention_mask" in output:
+            vectors = vectors[np.asarray(output["attention_mask"], dtype=bool)[: len(vectors)]]
+        kept = [i for i, (start, end) in enumerate(spans) if start >= 0 and end > start]
+        kept = [i for i in kept if i < len(vectors)]
+        return Encoded(
+            pooled=pooled,
+            tokens=np.ascontiguousarray(vectors[kept]),
+            ids=np.asarray([ids[i] for i in kept], dtype=np.int32),
+            spans=np.asarray([spans[i] for i in kept], dtype=np.int32).reshape(-1, 2),
+        )
+
+    def _token_spans(
+        self, text: str, prompt: str
+    ) -> tuple[list[int] | None, list[tuple[int, int]]]:
+        """Each token's number and place in ``text``; (-1, -1) for prompt and special tokens."""
+        tokenizer = self._model.tokenizer
+        if not getattr(tokenizer, "is_fast", False):
+            return None, []
+        output = tokenizer(
+            prompt + text,
+            truncation=True,
+            max_length=self._model.max_seq_length,
+            return_offsets_mapping=True,
+            return_special_tokens_mask=True,
+        )
+        spans = []
+        for (start, end), special in zip(
+            output["offset_mapping"], output["special_tokens_mask"], strict=True
+        ):
+            start, end = start - len(prompt), end - len(prompt)
+            while 0 <= start < end and text[start].isspace():
+                start += 1
+            spans.append((-1, -1) if special or end <= 0 else (max(start, 0), end))
+        return output["input_ids"], spans
+
+
+def _no_tokens(
+    dimension: int,
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    return (
+        np.zeros((0, dimension), np.float32),
+        np.zeros(0, np.int32),
+        np.zeros((0, 2), np.int32),
+    )
+
+
+def _document_prompt(prompts: dict[str, str]) -> str:
+    """The prompt that ``encode_document`` uses, looked up in the same order."""
+    for name in ("document", "passage", "corpus"):
+        if prompts.get(name):
+            return prompts[name]
+    return ""
+
+
+def _load(model: str) -> SentenceTransformer:
+    """The model on the processor in fp32; quiet, because readers' terminals are not for it."""
+    from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        return SentenceTransformer(
+            model,
+            device="cpu",
+            local_files_only=Path(model).is_dir(),
+            model_kwargs={"dtype": "float32"},
+        )
+    except Exception as error:
+        logger.debug("loading %s failed", model, exc_info=True)
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+        raise ModelError(
+            f"The model {model!r} cannot be loaded: {reason[:200]} Name a sentence-transformers "
+            "model or its folder with --model or TRYGHED_MODEL, or leave it out for the bundled one."
+        ) from None
+
+
+def _weights_hash(loaded: SentenceTransformer, model: str) -> str:
+    """SHA-256 over the weights' files in a folder, or over the weights in memory for a name."""
+    digest = hashlib.sha256()
+    folder = Path(model)
+    if folder.is_dir():
+        for path in sorted(p for pattern in _WEIGHTS for p in folder.rglob(pattern)):
+            digest.update(bundled.sha256_of(path).encode())
+        return digest.hexdigest()
+    for name, tensor in sorted(loaded.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()

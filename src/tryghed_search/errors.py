@@ -1,0 +1,55 @@
+"""What can go wrong, each with a message that says what to do next.
+
+    TryghedError
+    ├── OutlineError        an outline that does not fit its text
+    ├── QuestionsError      a file of labelled questions that cannot be read
+    ├── ModelError          a model that is missing, damaged or unusable
+    ├── NoIndexError        no index where one was looked for
+    ├── DamagedIndexError   an index whose files are not those that were written
+    ├── OtherModelError     an index that was made with another model or another format
+    ├── IndexWriteError     an index that could not be written
+    ├── BadQuestionError    a question, history or filter that cannot be used
+    └── NotReadyError       a server whose model and index are not loaded
+"""
+
+from __future__ import annotations
+
+
+class TryghedError(Exception):
+    """The work failed; the message is one line that says what happened and what to do."""
+
+
+class OutlineError(TryghedError):
+    """An outline that does not fit its text."""
+
+
+class QuestionsError(TryghedError):
+    """A file of labelled questions that cannot be read."""
+
+
+class ModelError(TryghedError):
+    """A model that is missing, damaged or unusable."""
+
+
+class NoIndexError(TryghedError):
+    """No index where one was looked for."""
+
+
+class DamagedIndexError(TryghedError):
+    """An index whose files are not those that were written."""
+
+
+class OtherModelError(TryghedError):
+    """An index that was made with another model or in another format."""
+
+
+class IndexWriteError(TryghedError):
+    """An index that could not be written; what was there before is untouched."""
+
+
+class BadQuestionError(TryghedError):
+    """A question, history or filter that cannot be used; the message is fit for the asker."""
+
+
+class NotReadyError(TryghedError):
+    """The server has no loaded model and index yet, or has lost them."""
