@@ -187,9 +187,7 @@ def _read(
     names = ("hidden", "layers", "heads", "feed_forward", "words", "positions", "types")
     header = dict(zip(names, cursor.take("7i"), strict=True))
     cursor.take("fi")  # layer norm epsilon (1e-12) and block size (32)
-    header |= dict(
-        zip(("pieces", "bos", "eos", "pad", "unk"), cursor.take("5i"), strict=True)
-    )
+    header |= dict(zip(("pieces", "bos", "eos", "pad", "unk"), cursor.take("5i"), strict=True))
     blob_length = cursor.take("Q")
     pieces = header["pieces"]
     ends = np.frombuffer(cursor.bytes(4 * (pieces + 1)), "<u4").tolist()
@@ -209,9 +207,7 @@ def _read(
     return header, vocabulary, tensors
 
 
-def _weights(
-    data: memoryview, four_bits: bool, count: int, offset: int
-) -> npt.NDArray[np.float32]:
+def _weights(data: memoryview, four_bits: bool, count: int, offset: int) -> npt.NDArray[np.float32]:
     """One tensor, (count,) float32; a 4-bit weight is (nibble - 8) times its block's scale."""
     if not four_bits:
         return np.frombuffer(data, "<f4", count, offset)

@@ -314,7 +314,11 @@ def _cuts(atoms: list[_Atom]) -> list[tuple[int, int]]:
             bound = first > 0 and atoms[first - 1].binds
             parts, cost, _ = best[first]
             inside = first > 0 and not atoms[first].opens_block
-            cost += (length - ideal) ** 2 + _CUT_INSIDE_A_PARAGRAPH * inside + _CUT_AFTER_AN_ANNOUNCEMENT * bound
+            cost += (
+                (length - ideal) ** 2
+                + _CUT_INSIDE_A_PARAGRAPH * inside
+                + _CUT_AFTER_AN_ANNOUNCEMENT * bound
+            )
             options.append((parts + 1, cost, first))
         best.append(min(options))
     ranges: list[tuple[int, int]] = []

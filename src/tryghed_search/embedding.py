@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 BUNDLED = "bundled"
 """The setting's value for the model that comes with the installation."""
 
+_BATCH = 16
 _WEIGHTS = ("*.safetensors", "*.bin", "*.onnx", "*.npz")
 
 logger = logging.getLogger(__name__)
@@ -90,36 +91,38 @@ class Encoder:
             dimension=int(dimension),
         )
 
-    def encode_questions(self, texts: Sequence[str]) -> list[Encoded]:
-        """Encode texts as questions."""
-        outputs = self._model.encode_query(
-            list(texts), output_value=None, show_progress_bar=False, convert_to_tensor=False
-        )
-        return [
-            self._encoded(output, text, self._query_prompt)
-            for output, text in zip(outputs, texts, strict=True)
-        ]
+    def encode_questions(
+        self, texts: Sequence[str], progress: Callable[[int], None] | None = None
+    ) -> list[Encoded]:
+        """Encode texts as questions; ``progress`` is told how many more are done."""
+        return self._encode(self._model.encode_query, texts, self._query_prompt, progress)
 
     def encode_documents(
-        self,
-        texts: Sequence[str],
-        progress: Callable[[int], None] | None = None,
-        batch_size: int = 16,
+        self, texts: Sequence[str], progress: Callable[[int], None] | None = None
     ) -> list[Encoded]:
-        """Encode texts as documents, longest first; ``progress`` gets how many more are done."""
+        """Encode texts as documents; ``progress`` is told how many more are done."""
+        return self._encode(self._model.encode_document, texts, self._document_prompt, progress)
+
+    def _encode(
+        self,
+        encode: Callable[..., Any],
+        texts: Sequence[str],
+        prompt: str,
+        progress: Callable[[int], None] | None,
+    ) -> list[Encoded]:
+        """Texts of like length together, so that little of a batch is padding."""
         order = sorted(range(len(texts)), key=lambda i: (-len(texts[i]), i))
         encoded: dict[int, Encoded] = {}
-        for at in range(0, len(order), batch_size):
-            batch = order[at : at + batch_size]
-            outputs = self._model.encode_document(
+        for at in range(0, len(order), _BATCH):
+            batch = order[at : at + _BATCH]
+            outputs = encode(
                 [texts[i] for i in batch],
                 output_value=None,
                 show_progress_bar=False,
-                convert_to_tensor=False,
-                batch_size=batch_size,
+                batch_size=_BATCH,
             )
             for i, output in zip(batch, outputs, strict=True):
-                encoded[i] = self._encoded(output, texts[i], self._document_prompt)
+                encoded[i] = self._encoded(output, texts[i], prompt)
             if progress is not None:
                 progress(len(batch))
         return [encoded[i] for i in range(len(texts))]

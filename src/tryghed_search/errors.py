@@ -1,15 +1,15 @@
 """What can go wrong, each with a message that says what to do next.
 
-    TryghedError
-    ├── OutlineError        an outline that does not fit its text
-    ├── QuestionsError      a file of labelled questions that cannot be read
-    ├── ModelError          a model that is missing, damaged or unusable
-    ├── NoIndexError        no index where one was looked for
-    ├── DamagedIndexError   an index whose files are not those that were written
-    ├── OtherModelError     an index that was made with another model or another format
-    ├── IndexWriteError     an index that could not be written
-    ├── BadQuestionError    a question, history or filter that cannot be used
-    └── NotReadyError       a server whose model and index are not loaded
+TryghedError
+├── OutlineError        an outline that does not fit its text
+├── QuestionsError      a file of labelled questions that cannot be read
+├── ModelError          a model that is missing, damaged or unusable
+├── NoIndexError        no index where one was looked for
+├── DamagedIndexError   an index whose files are not those that were written
+├── OtherModelError     an index that was made with another model or another format
+├── IndexWriteError     an index that could not be written
+├── BadQuestionError    a question, history or filter that cannot be used
+└── NotReadyError       a server whose model and index are not loaded
 """
 
 from __future__ import annotations

@@ -92,7 +92,9 @@ def parse(outline_toml: str, text: str, name: str = "outline.toml") -> Outline:
     try:
         data = tomllib.loads(outline_toml)
     except tomllib.TOMLDecodeError as error:
-        raise OutlineError(f"{name} is not valid TOML: {error}. Correct it and ingest again.") from None
+        raise OutlineError(
+            f"{name} is not valid TOML: {error}. Correct it and ingest again."
+        ) from None
     report = _table(data, "report", name)
     for key in ("id", "title", "publisher", "language"):
         if not isinstance(report.get(key), str) or not report[key].strip():
@@ -126,7 +128,9 @@ def _municipalities(table: object, name: str) -> dict[str, tuple[str, ...]]:
         raise OutlineError(f"{name}: [municipalities] must be a table of names and spellings.")
     for municipality, spellings in table.items():
         if not _is_texts(spellings):
-            raise OutlineError(f"{name}: the spellings of {municipality!r} must be a list of texts.")
+            raise OutlineError(
+                f"{name}: the spellings of {municipality!r} must be a list of texts."
+            )
     return {municipality: tuple(spellings) for municipality, spellings in table.items()}
 
 

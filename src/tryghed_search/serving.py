@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
+
+from fastapi import Request
 
 from tryghed_search.errors import NotReadyError
 from tryghed_search.passages import Answer, Question, Report, SectionHit
@@ -12,6 +14,7 @@ from tryghed_search.passages import Answer, Question, Report, SectionHit
 if TYPE_CHECKING:
     from tryghed_search.passages import Filters
     from tryghed_search.search import Searcher
+    from tryghed_search.store import Manifest
 
 
 class Serving:
@@ -21,39 +24,51 @@ class Serving:
     questions never share its cores.
     """
 
-    def __init__(self, searcher: Searcher | None = None) -> None:
-        self._searcher = searcher
+    def __init__(self) -> None:
+        self._loaded: tuple[Manifest, Searcher] | None = None
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model")
+
+    def take(self, manifest: Manifest, searcher: Searcher) -> None:
+        """Answer from this index from now on."""
+        self._loaded = (manifest, searcher)
 
     @property
     def ready(self) -> bool:
         """Whether questions can be answered now."""
-        return self._searcher is not None
+        return self._loaded is not None
 
-    @property
-    def searcher(self) -> Searcher:
-        """The loaded searcher; ``NotReadyError`` while there is none."""
-        if self._searcher is None:
-            raise NotReadyError("The assistant is still loading; try again in a moment.")
-        return self._searcher
+    def _current(self) -> tuple[Manifest, Searcher]:
+        if self._loaded is None:
+            raise NotReadyError("Assistenten er ved at starte. Prøv igen om lidt.")
+        return self._loaded
 
     @property
     def reports(self) -> tuple[Report, ...]:
         """The reports in the loaded index; ``NotReadyError`` while there is none."""
-        return self.searcher.reports
+        return self._current()[1].reports
+
+    @property
+    def manifest(self) -> Manifest:
+        """The loaded index's manifest; ``NotReadyError`` while there is none."""
+        return self._current()[0]
 
     async def ask(self, question: Question) -> Answer:
-        """Answer one question; ``BadQuestionError`` for a filter value the index lacks."""
-        searcher = self.searcher
+        """Answer one question; ``BadQuestionError`` for one that cannot be used."""
+        searcher = self._current()[1]
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._executor, searcher.ask, question)
 
     async def sections(self, topic: str | None, filters: Filters) -> tuple[SectionHit, ...]:
         """Rank whole cases, types and trends for a topic, or list them without one."""
-        searcher = self.searcher
+        searcher = self._current()[1]
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._executor, searcher.sections, topic, filters)
 
     def close(self) -> None:
         """Stop the model's thread."""
         self._executor.shutdown(wait=True, cancel_futures=True)
+
+
+def current_serving(request: Request) -> Serving:
+    """The application's :class:`Serving`, for FastAPI's ``Depends``."""
+    return cast("Serving", request.app.state.serving)

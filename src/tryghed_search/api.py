@@ -1,0 +1,266 @@
+"""The JSON API: ``POST /api/v1/ask``, ``GET /api/v1/sections``, ``GET /api/v1/meta``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from tryghed_search.passages import (
+    Answer,
+    Filters,
+    Hit,
+    Question,
+    Report,
+    SectionHit,
+    reference,
+)
+from tryghed_search.search import MAX_HISTORY, MAX_LIMIT, MAX_QUESTION
+from tryghed_search.serving import Serving, current_serving
+
+router = APIRouter(prefix="/api/v1", tags=["api"])
+
+Current = Annotated[Serving, Depends(current_serving)]
+QuestionText = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_QUESTION)
+]
+FilterValue = Annotated[str, StringConstraints(max_length=100)]
+FilterValues = Annotated[list[FilterValue], Field(max_length=50)]
+
+
+class AskRequest(BaseModel):
+    """A question with its conversation and filters."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    question: QuestionText = Field(description="In everyday language, 1 to 500 characters.")
+    history: list[QuestionText] = Field(
+        default_factory=list,
+        max_length=MAX_HISTORY,
+        description="Earlier questions of this conversation, oldest first.",
+    )
+    limit: int = Field(default=5, ge=1, le=MAX_LIMIT, description="How many passages.")
+    kind: FilterValues = Field(default_factory=list)
+    municipality: FilterValues = Field(default_factory=list)
+    audience: FilterValues = Field(default_factory=list)
+
+
+class BlockModel(BaseModel):
+    """A heading, paragraph or list item in a passage's text."""
+
+    start: int
+    end: int
+    role: str
+
+
+class CitationModel(BaseModel):
+    """Where a passage stands."""
+
+    report: str
+    publisher: str
+    section: list[str] = Field(description="Titles from the top of the report down.")
+    page: int | None
+    page_stated: bool = Field(description="False: the order of the sections gives the page.")
+    start: int = Field(description="Characters into the report's source text.")
+    end: int
+    url: str = Field(description="The place in the reading view, from the server's root.")
+    reference: str = Field(description="As it is pasted into a memo.")
+
+
+class PassageModel(BaseModel):
+    """A passage that was found."""
+
+    id: str
+    rank: int
+    score: float = Field(description="0 to 1; comparable within one response only.")
+    text: str
+    highlights: list[tuple[int, int]] = Field(description="Sentences in text, best first.")
+    kind: str
+    municipalities: list[str]
+    themes: list[str]
+    audiences: list[str]
+    blocks: list[BlockModel]
+    citation: CitationModel
+
+
+class AnswerText(BaseModel):
+    """The answering sentence."""
+
+    text: str
+    passage_id: str
+
+
+class AskResponse(BaseModel):
+    """The answer to one question."""
+
+    question: str
+    status: str = Field(description="answered or not_in_report")
+    confidence: float = Field(description="Estimated probability that the report answers.")
+    notice: str | None
+    answer: AnswerText | None
+    passages: list[PassageModel]
+    suggestions: list[str]
+    language: str = Field(description="Of the notice: da or en.")
+
+
+class SectionModel(BaseModel):
+    """A whole case, type or trend."""
+
+    id: str
+    kind: str
+    title: str
+    section: list[str]
+    municipalities: list[str]
+    themes: list[str]
+    audiences: list[str]
+    page: int | None
+    page_stated: bool
+    url: str
+    score: float
+    passages: list[PassageModel]
+
+
+class SectionsResponse(BaseModel):
+    """Whole cases, types and trends, best first."""
+
+    query: str | None
+    sections: list[SectionModel]
+
+
+def answer_model(answer: Answer, reports: tuple[Report, ...]) -> AskResponse:
+    """An answer as it goes over the wire."""
+    return AskResponse(
+        question=answer.question,
+        status=answer.status,
+        confidence=answer.confidence,
+        notice=answer.notice,
+        answer=AnswerText(text=answer.sentence, passage_id=answer.hits[0].passage.id)
+        if answer.sentence is not None
+        else None,
+        passages=[_passage_model(hit, reports) for hit in answer.hits],
+        suggestions=list(answer.suggestions),
+        language=answer.language,
+    )
+
+
+def _report(reports: tuple[Report, ...], report_id: str) -> Report:
+    return next(report for report in reports if report.id == report_id)
+
+
+def _passage_model(hit: Hit, reports: tuple[Report, ...]) -> PassageModel:
+    passage = hit.passage
+    report = _report(reports, passage.report)
+    return PassageModel(
+        id=passage.id,
+        rank=hit.rank,
+        score=hit.score,
+        text=passage.text,
+        highlights=list(hit.highlights),
+        kind=passage.kind,
+        municipalities=list(passage.municipalities),
+        themes=list(passage.themes),
+        audiences=list(passage.audiences),
+        blocks=[BlockModel(start=b.start, end=b.end, role=b.role) for b in passage.blocks],
+        citation=CitationModel(
+            report=report.title,
+            publisher=report.publisher,
+            section=list(passage.path),
+            page=passage.page,
+            page_stated=passage.page_stated,
+            start=passage.start,
+            end=passage.end,
+            url=passage.url,
+            reference=reference(report, passage),
+        ),
+    )
+
+
+def _section_model(hit: SectionHit, reports: tuple[Report, ...]) -> SectionModel:
+    section = hit.section
+    return SectionModel(
+        id=section.id,
+        kind=section.kind,
+        title=section.title,
+        section=list(section.path),
+        municipalities=list(section.municipalities),
+        themes=list(section.themes),
+        audiences=list(section.audiences),
+        page=section.page,
+        page_stated=section.page_stated,
+        url=f"/rapport/{hit.report}#{section.anchor}",
+        score=hit.score,
+        passages=[_passage_model(found, reports) for found in hit.hits],
+    )
+
+
+@router.post("/ask", summary="Answer a question in the report's own words")
+async def ask(request: AskRequest, serving: Current) -> AskResponse:
+    """Ranked passages, the answering sentence, and a citation for each; or an honest no."""
+    question = Question(
+        text=request.question,
+        history=tuple(request.history),
+        limit=request.limit,
+        filters=Filters(tuple(request.kind), tuple(request.municipality), tuple(request.audience)),
+    )
+    return answer_model(await serving.ask(question), serving.reports)
+
+
+@router.get("/sections", summary="Whole cases, types and trends for a topic")
+async def sections(
+    serving: Current,
+    q: Annotated[str | None, Query(max_length=MAX_QUESTION)] = None,
+    kind: Annotated[FilterValues | None, Query()] = None,
+    municipality: Annotated[FilterValues | None, Query()] = None,
+    audience: Annotated[FilterValues | None, Query()] = None,
+) -> SectionsResponse:
+    """Ranked by what all of their passages say; without ``q`` all of them in report order."""
+    filters = Filters(tuple(kind or ()), tuple(municipality or ()), tuple(audience or ()))
+    hits = await serving.sections(q, filters)
+    return SectionsResponse(
+        query=q, sections=[_section_model(hit, serving.reports) for hit in hits]
+    )
+
+
+@router.get("/meta", summary="What is in the index, and what made it")
+async def meta(serving: Current) -> dict[str, Any]:
+    """Reports, counts, facets with counts, model, index format and build time."""
+    reports, manifest = serving.reports, serving.manifest
+    passages = [passage for report in reports for passage in report.passages]
+    return {
+        "reports": [
+            {
+                "id": report.id,
+                "title": report.title,
+                "publisher": report.publisher,
+                "language": report.language,
+                "sections": len(report.sections),
+                "passages": len(report.passages),
+                "url": f"/rapport/{report.id}",
+            }
+            for report in reports
+        ],
+        "counts": dict(manifest.counts),
+        "facets": {
+            "kind": _counted(value for p in passages for value in (p.kind,)),
+            "municipality": _counted(value for p in passages for value in p.municipalities),
+            "audience": _counted(value for p in passages for value in p.audiences),
+            "theme": _counted(value for p in passages for value in p.themes),
+        },
+        "model": {
+            "name": manifest.model.name,
+            "version": manifest.model.version,
+            "sha256": manifest.model.sha256,
+            "dimension": manifest.model.dimension,
+        },
+        "index": {"format": manifest.format, "built": manifest.built},
+    }
+
+
+def _counted(values: Any) -> list[dict[str, Any]]:
+    """Facet values with how many passages have them, most frequent first."""
+    counts: dict[str, int] = {}
+    for value in values:
+        counts[value] = counts.get(value, 0) + 1
+    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return [{"value": value, "count": count} for value, count in ranked]

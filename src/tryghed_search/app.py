@@ -1,0 +1,96 @@
+"""The web application: pages, API, health and errors put together."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from importlib.metadata import version
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    generate_latest,
+)
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tryghed_search import api, pages, problems
+from tryghed_search.search import Searcher
+from tryghed_search.serving import Serving, current_serving
+from tryghed_search.store import Manifest
+
+
+def create_app(loaded: tuple[Manifest, Searcher] | None = None) -> FastAPI:
+    """The application over a loaded index; without one, everything but ``/healthz`` answers 503."""
+    serving = Serving()
+    if loaded is not None:
+        serving.take(*loaded)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        serving.close()
+
+    app = FastAPI(
+        title="tryghed-search",
+        summary="Søgning i TrygFondens rapport Lokal Tryghed i praksis, med rapportens egne ord.",
+        version=version("tryghed-search"),
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.serving = serving
+    problems.install(app)
+    app.include_router(api.router)
+    app.include_router(pages.router)
+    app.mount("/static", pages.static_files(), name="static")
+    _add_health(app)
+    return app
+
+
+def _add_health(app: FastAPI) -> None:
+    registry = CollectorRegistry()
+    ready = Gauge("tryghed_ready", "1 when model and index are loaded", registry=registry)
+    passages = Gauge("tryghed_passages", "Passages in the loaded index", registry=registry)
+    requests = Counter(
+        "tryghed_requests_total", "Requests by status", ["status"], registry=registry
+    )
+    app.add_middleware(_Counted, counter=requests)
+
+    @app.get("/healthz", summary="Alive", tags=["health"])
+    async def healthz() -> PlainTextResponse:
+        """The process answers."""
+        return PlainTextResponse("ok")
+
+    @app.get("/readyz", summary="Model and index loaded", tags=["health"])
+    async def readyz(request: Request) -> Response:
+        """Whether questions can be answered now."""
+        serving = current_serving(request)
+        return JSONResponse({"status": "ready", "built": serving.manifest.built})
+
+    @app.get("/metrics", summary="Prometheus metrics", tags=["health"])
+    async def metrics(request: Request) -> Response:
+        """Counters and gauges as Prometheus reads them."""
+        serving = current_serving(request)
+        ready.set(float(serving.ready))
+        passages.set(serving.manifest.counts["passages"] if serving.ready else 0)
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+
+class _Counted:
+    """ASGI middleware: counts responses by status."""
+
+    def __init__(self, app: ASGIApp, counter: Counter) -> None:
+        self.app = app
+        self.counter = counter
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def noted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self.counter.labels(str(message["status"])).inc()
+            await send(message)
+
+        await self.app(scope, receive, noted if scope["type"] == "http" else send)

@@ -1,0 +1,220 @@
+"""Ingest: from the reports' folders to a complete index."""
+
+from __future__ import annotations
+
+import datetime
+import tomllib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tryghed_search import chunking, danish, outline, store
+from tryghed_search.errors import OutlineError
+from tryghed_search.lexical import LexicalIndex
+from tryghed_search.passages import Passage, Report
+from tryghed_search.tokens import HEADING, TokenVectors
+from tryghed_search.vectors import VectorIndex
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from tryghed_search.embedding import Encoded, Encoder
+
+TEXT, OUTLINE, QUESTIONS = "report.txt", "outline.toml", "questions.toml"
+
+Progress = Callable[[int, int], None]
+"""Called with how many texts are embedded and how many there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderQuestions:
+    """What readers might ask about one passage: editorial content."""
+
+    suggest: str
+    """The one to show as a suggestion."""
+    questions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One report as it was read from its folder."""
+
+    report: Report
+    municipalities: Mapping[str, tuple[str, ...]]
+    reader_questions: Mapping[str, ReaderQuestions]
+    """By passage id."""
+
+
+def read_reports(folder: Path) -> tuple[Source, ...]:
+    """Every report in ``folder``, one subfolder each, by name.
+
+    Raises ``OutlineError`` when there is none, when a file is missing or not UTF-8, or when an
+    outline or a file of reader questions does not fit its text.
+    """
+    folders = sorted(path.parent for path in folder.glob(f"*/{OUTLINE}"))
+    if not folders:
+        raise OutlineError(
+            f"There is no report in {folder}: each needs a folder of its own with {TEXT} and "
+            f"{OUTLINE}. Name another place with TRYGHED_REPORTS."
+        )
+    sources = tuple(_read_report(path) for path in folders)
+    ids = [source.report.id for source in sources]
+    if len(set(ids)) < len(ids):
+        raise OutlineError(f"Two reports in {folder} have the same id: {', '.join(ids)}.")
+    return sources
+
+
+def _read_report(folder: Path) -> Source:
+    text = _read_text(folder / TEXT)
+    declared = outline.parse(_read_text(folder / OUTLINE), text, str(folder / OUTLINE))
+    report = chunking.report_from(declared, text)
+    questions = folder / QUESTIONS
+    return Source(
+        report=report,
+        municipalities=declared.municipalities,
+        reader_questions=_reader_questions(questions, report) if questions.exists() else {},
+    )
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8")
+    except OSError as error:
+        raise OutlineError(f"{path} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError as error:
+        raise OutlineError(f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8.") from None
+
+
+def _reader_questions(path: Path, report: Report) -> dict[str, ReaderQuestions]:
+    """The reader questions of a report; each must belong to a passage that there is."""
+    try:
+        data = tomllib.loads(_read_text(path))
+    except tomllib.TOMLDecodeError as error:
+        raise OutlineError(f"{path} is not valid TOML: {error}.") from None
+    known = {passage.id for passage in report.passages}
+    found: dict[str, ReaderQuestions] = {}
+    for key, table in data.items():
+        passage = f"{report.id}/{key}"
+        if passage not in known:
+            raise OutlineError(f"{path}: there is no passage {key!r}; correct the name.")
+        questions = table.get("questions") if isinstance(table, dict) else None
+        suggest = table.get("suggest") if isinstance(table, dict) else None
+        valid = isinstance(questions, list) and all(isinstance(q, str) and q for q in questions)
+        if not valid or not isinstance(suggest, str) or not suggest or questions is None:
+            raise OutlineError(
+                f"{path}: {key!r} needs 'suggest', a text, and 'questions', a list of texts."
+            )
+        found[passage] = ReaderQuestions(suggest, tuple(questions))
+    return found
+
+
+def heading_path(passage: Passage) -> str:
+    """The headings that stand in front of a passage where it is embedded, never where it is quoted.
+
+    The chapter's own title is left out unless it is all there is.
+    """
+    return " › ".join(passage.path[1:] or passage.path)
+
+
+def embed(
+    sources: Sequence[Source], encoder: Encoder, progress: Progress | None = None
+) -> store.Contents:
+    """Embed every passage, sentence and reader question and put the index together."""
+    reports = tuple(source.report for source in sources)
+    passages = [passage for report in reports for passage in report.passages]
+    asked = {k: v for source in sources for k, v in source.reader_questions.items()}
+    texts = [f"{heading_path(passage)}. {passage.text}" for passage in passages]
+    sentences = [p.text[start:end] for p in passages for start, end in p.sentences]
+    questions = [q for p in passages if p.id in asked for q in _all(asked[p.id])]
+    total, done = len(texts) + len(sentences) + len(questions), 0
+
+    def report_progress(more: int) -> None:
+        nonlocal done
+        done += more
+        if progress is not None:
+            progress(done, total)
+
+    encoded = encoder.encode_documents(texts, report_progress)
+    pooled = [
+        *(e.pooled for e in encoded),
+        *(e.pooled for e in encoder.encode_documents(sentences, report_progress)),
+        *(e.pooled for e in encoder.encode_questions(questions, report_progress)),
+    ]
+    return store.Contents(
+        reports=reports,
+        municipalities={k: v for s in sources for k, v in s.municipalities.items()},
+        reader_questions={passage: given.suggest for passage, given in asked.items()},
+        vectors=VectorIndex.build(np.stack(pooled)),
+        rows=_rows(passages, asked),
+        tokens=TokenVectors.build(encoded, _token_sentences(passages, encoded)),
+        words=LexicalIndex.build(word_terms(passages)),
+        grams=LexicalIndex.build([danish.grams(with_headings(p)) for p in passages]),
+    )
+
+
+def _all(given: ReaderQuestions) -> tuple[str, ...]:
+    return (given.suggest, *given.questions)
+
+
+def _rows(
+    passages: Sequence[Passage], asked: Mapping[str, ReaderQuestions]
+) -> npt.NDArray[np.int32]:
+    rows = [(i, store.PASSAGE, 0) for i in range(len(passages))]
+    for i, passage in enumerate(passages):
+        rows.extend((i, store.SENTENCE, n) for n in range(len(passage.sentences)))
+    for i, passage in enumerate(passages):
+        if passage.id in asked:
+            count = len(_all(asked[passage.id]))
+            rows.extend((i, store.READER_QUESTION, n) for n in range(count))
+    return np.asarray(rows, dtype=np.int32)
+
+
+def _token_sentences(
+    passages: Sequence[Passage], encoded: Sequence[Encoded]
+) -> list[npt.NDArray[np.int32]]:
+    """For each passage's tokens the number of the sentence that they stand in."""
+    found = []
+    for passage, encoding in zip(passages, encoded, strict=True):
+        shift = len(heading_path(passage)) + 2
+        numbers = np.full(len(encoding.ids), HEADING, dtype=np.int32)
+        starts = encoding.spans[:, 0] - shift
+        for number, (start, end) in enumerate(passage.sentences):
+            numbers[(starts >= start) & (starts < end)] = number
+        found.append(numbers)
+    return found
+
+
+def with_headings(passage: Passage) -> str:
+    """The passage's text with its heading path and themes, for word search."""
+    return " ".join((heading_path(passage), *passage.themes, passage.text))
+
+
+def vocabulary(passages: Iterable[Passage]) -> dict[str, int]:
+    """Every word of the passages and their headings, hyphenated ones in parts, with its count."""
+    counts: dict[str, int] = {}
+    for passage in passages:
+        for word in danish.words(with_headings(passage)):
+            for part in (word, *word.split("-")) if "-" in word else (word,):
+                counts[part] = counts.get(part, 0) + 1
+    return counts
+
+
+def word_terms(passages: Sequence[Passage]) -> list[list[str]]:
+    """Each passage's index terms: stems and compound parts of its text."""
+    compounds = danish.compound_parts(vocabulary(passages))
+    return [danish.terms(passage.text, compounds) for passage in passages]
+
+
+def build_index(
+    reports: Path, index: Path, encoder: Encoder, progress: Progress | None = None
+) -> store.Manifest:
+    """Read, cut, embed and write; the old index stays in force until the last step.
+
+    Raises ``OutlineError`` or ``IndexWriteError``.
+    """
+    contents = embed(read_reports(reports), encoder, progress)
+    built = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    return store.write(index, contents, encoder.identity, built)

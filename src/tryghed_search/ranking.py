@@ -1,0 +1,92 @@
+"""From scores to an order: pure functions over arrays.
+
+Scores of different kinds are put on one scale and added with weights; on Danish texts that beats
+rank fusion (docs/decisions.md). All arrays have one number for each passage.
+"""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """How much each kind of score counts; they need not add up to one."""
+
+    dense: float = 0.15
+    """Cosine of the question and the passage with its heading path."""
+    sentence: float = 0.40
+    """Best cosine of the question and one of the passage's sentences."""
+    late: float = 0.50
+    """Late interaction between the question's tokens and the passage's."""
+    words: float = 0.10
+    """BM25 over stems and compound parts of the text."""
+    grams: float = 0.10
+    """BM25 over character n-grams of heading path, themes and text."""
+    asked: float = 0.40
+    """Best cosine of the question and one of the passage's reader questions."""
+
+
+DENSE_ALONE = Weights(dense=1, sentence=0, late=0, words=0, grams=0, asked=0)
+BM25_ALONE = Weights(dense=0, sentence=0, late=0, words=1, grams=0, asked=0)
+"""What the product is measured against, on the same index."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """One question's scores of every passage, each (n,) float32, each kind on its own scale."""
+
+    dense: npt.NDArray[np.float32]
+    sentence: npt.NDArray[np.float32]
+    late: npt.NDArray[np.float32]
+    words: npt.NDArray[np.float32]
+    grams: npt.NDArray[np.float32]
+    asked: npt.NDArray[np.float32]
+
+
+def min_max(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Scores moved and stretched to run from 0 to 1; all 0 when they are all alike."""
+    low, high = float(scores.min()), float(scores.max())
+    if high - low < 1e-9:
+        return np.zeros_like(scores)
+    return (scores - low) / np.float32(high - low)
+
+
+def fuse(scores: Scores, weights: Weights) -> npt.NDArray[np.float32]:
+    """The weighted mean of the min-max scores, (n,) float32 from 0 to 1.
+
+    A kind that says nothing about a question (a model without token vectors, no known word) is left
+    out of the mean, so it draws no passage down.
+    """
+    total = np.zeros_like(scores.dense)
+    used = 0.0
+    for kind, weight in zip(
+        (scores.dense, scores.sentence, scores.late, scores.words, scores.grams, scores.asked),
+        astuple(weights),
+        strict=True,
+    ):
+        if weight > 0 and float(kind.max()) - float(kind.min()) >= 1e-9:
+            total += np.float32(weight) * min_max(kind)
+            used += weight
+    return total / np.float32(used) if used else total
+
+
+def best_per_group(
+    values: npt.NDArray[np.float32], groups: npt.NDArray[np.int64], count: int, floor: float
+) -> npt.NDArray[np.float32]:
+    """The greatest value of each of ``count`` groups, (count,) float32; ``floor`` where empty."""
+    best = np.full(count, floor, dtype=np.float32)
+    np.maximum.at(best, groups, values)
+    return best
+
+
+def order(scores: npt.NDArray[np.float32], allowed: npt.NDArray[np.bool_]) -> list[int]:
+    """Numbers of the allowed passages, best first; equals stand in the report's order."""
+    ranked = np.argsort(-scores, kind="stable")
+    return [int(i) for i in ranked if allowed[i]]

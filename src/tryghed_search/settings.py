@@ -1,0 +1,48 @@
+"""The operator's settings, from the environment (``TRYGHED_*``) or the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import platformdirs
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from tryghed_search import store
+from tryghed_search.embedding import BUNDLED
+
+APP = "tryghed-search"
+
+
+class Settings(BaseSettings):
+    """Every setting with its default."""
+
+    model_config = SettingsConfigDict(env_prefix="TRYGHED_", extra="ignore")
+
+    index: Path | None = Field(
+        default=None,
+        description="Folder of the index. Default: ./index if it holds a manifest, else the "
+        "user's data folder.",
+    )
+    model: str = Field(
+        default=BUNDLED,
+        description="Embedding model: 'bundled', a sentence-transformers model's folder or name.",
+    )
+    cache: Path = Field(
+        default_factory=lambda: Path(platformdirs.user_cache_dir(APP)),
+        description="Folder where the bundled model is unpacked, once (about 250 MB).",
+    )
+    reports: Path | None = Field(
+        default=None,
+        description="Folder with one folder per report. Default: the reports that come with the "
+        "program.",
+    )
+
+    def index_folder(self) -> Path:
+        """Where the index is, or will be written."""
+        if self.index is not None:
+            return self.index
+        here = Path("index")
+        if (here / store.MANIFEST).is_file():
+            return here
+        return Path(platformdirs.user_data_dir(APP)) / "index"

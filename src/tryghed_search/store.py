@@ -1,0 +1,369 @@
+"""The index on disk: written beside the old one, switched in one step, checked when loaded.
+
+``manifest.json`` is the one file that says which generation is in force; replacing it is the
+switch. It holds the size and SHA-256 of every other file, and nothing is read before its hash is
+checked: FAISS and numpy do not notice every damage. Nothing is unpickled.
+
+    index/
+    ├── manifest.json
+    └── generation-…/
+        ├── reports.json      text, sections and passages
+        ├── vectors.faiss     pooled vectors of passages, sentences and reader questions
+        ├── rows.npy          what each vector is of
+        ├── tokens-*.npy      token vectors, see tokens.py
+        └── words/, grams/    BM25, see lexical.py
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import io
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tryghed_search.bundled import sha256_of
+from tryghed_search.embedding import ModelIdentity
+from tryghed_search.errors import (
+    DamagedIndexError,
+    IndexWriteError,
+    NoIndexError,
+    OtherModelError,
+)
+from tryghed_search.lexical import LexicalIndex
+from tryghed_search.passages import Block, Passage, Report, Section
+from tryghed_search.tokens import TokenVectors
+from tryghed_search.vectors import VectorIndex
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+MANIFEST = "manifest.json"
+FORMAT = 1
+"""Bump when the files, or what is embedded for a passage, change."""
+
+PASSAGE, SENTENCE, READER_QUESTION = 0, 1, 2
+"""What a vector is of, in the second column of ``rows``."""
+
+_REPORTS, _VECTORS, _ROWS = "reports.json", "vectors.faiss", "rows.npy"
+_REBUILD = "Rebuild it with 'tryghed-search ingest'."
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What an index holds."""
+
+    reports: tuple[Report, ...]
+    municipalities: Mapping[str, tuple[str, ...]]
+    """Names of municipalities that the reports speak of, with their other spellings."""
+    reader_questions: Mapping[str, str]
+    """Passage id to the question that readers may be shown for it."""
+    vectors: VectorIndex
+    rows: npt.NDArray[np.int32]
+    """(rows of vectors, 3) int32: passage number, what the vector is of, number within that."""
+    tokens: TokenVectors
+    words: LexicalIndex
+    grams: LexicalIndex
+
+    @property
+    def passages(self) -> tuple[Passage, ...]:
+        """All passages, in the order that the arrays number them in."""
+        return tuple(p for report in self.reports for p in report.passages)
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What the manifest says of the index in force."""
+
+    format: int
+    built: str
+    """UTC, ISO 8601."""
+    folder: str
+    model: ModelIdentity
+    counts: Mapping[str, int]
+    files: Mapping[str, Mapping[str, Any]]
+
+
+# --- writing --------------------------------------------------------------------------------------
+
+
+def write(folder: Path, contents: Contents, model: ModelIdentity, built: str) -> Manifest:
+    """Write a new generation beside the old one and switch to it.
+
+    Raises ``IndexWriteError`` when that fails; what was there before then stays in force.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _lock(folder):
+            unfinished = Path(tempfile.mkdtemp(prefix="unfinished-", dir=folder))
+            try:
+                manifest = _write_generation(folder, unfinished, contents, model, built)
+                _switch(folder, manifest)
+            except BaseException:
+                shutil.rmtree(unfinished, ignore_errors=True)
+                raise
+            _tidy(folder, manifest.folder)
+            return manifest
+    except OSError as error:
+        raise IndexWriteError(_why(folder, error)) from None
+
+
+def _why(folder: Path, error: OSError) -> str:
+    what = {
+        errno.EACCES: "this user may not write there",
+        errno.EPERM: "this user may not write there",
+        errno.EROFS: "the file system is read-only",
+        errno.ENOSPC: "the disk is full",
+        errno.EDQUOT: "the disk quota is used up",
+        errno.EFBIG: "a file would be larger than allowed",
+        errno.ENOTDIR: "there is a file where a folder should be",
+        errno.EEXIST: "there is a file where a folder should be",
+    }.get(error.errno or 0, error.strerror or str(error))
+    return (
+        f"The index cannot be written to {folder}: {what}. The old index, if there is one, is "
+        "untouched. Free space, mend the rights or name another folder with --index or "
+        "TRYGHED_INDEX."
+    )
+
+
+@contextlib.contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    """One writer at a time; the second is told so."""
+    with (folder / ".lock").open("a", encoding="ascii") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise IndexWriteError(
+                f"Another ingest is writing to {folder}; wait until it is done and try again."
+            ) from None
+        yield
+
+
+def _write_generation(
+    folder: Path, unfinished: Path, contents: Contents, model: ModelIdentity, built: str
+) -> Manifest:
+    reports = {
+        "reports": [asdict(report) for report in contents.reports],
+        "municipalities": contents.municipalities,
+        "reader_questions": contents.reader_questions,
+    }
+    _write_bytes(unfinished / _REPORTS, json.dumps(reports, ensure_ascii=False).encode("utf-8"))
+    _write_bytes(unfinished / _VECTORS, contents.vectors.to_bytes())
+    _write_array(unfinished / _ROWS, contents.rows)
+    for field in fields(TokenVectors):
+        name = field.name
+        _write_array(unfinished / f"tokens-{name}.npy", getattr(contents.tokens, name))
+    contents.words.save(unfinished / "words")
+    contents.grams.save(unfinished / "grams")
+    files = {
+        path.relative_to(unfinished).as_posix(): {
+            "bytes": path.stat().st_size,
+            "sha256": sha256_of(path),
+        }
+        for path in sorted(unfinished.rglob("*"))
+        if path.is_file()
+    }
+    for name in files:
+        _sync(unfinished / name)
+    for path in (unfinished / "words", unfinished / "grams", unfinished):
+        _sync(path)
+    unfinished.chmod(0o755)
+    generation = folder / unfinished.name.replace("unfinished-", "generation-")
+    unfinished.rename(generation)
+    _sync(folder)
+    counts = {
+        "reports": len(contents.reports),
+        "sections": sum(len(report.sections) for report in contents.reports),
+        "passages": len(contents.passages),
+        "vectors": len(contents.vectors),
+        "tokens": len(contents.tokens.ids),
+    }
+    return Manifest(FORMAT, built, generation.name, model, counts, files)
+
+
+def _write_bytes(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
+
+
+def _write_array(path: Path, array: npt.NDArray[Any]) -> None:
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    _write_bytes(path, buffer.getvalue())
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _switch(folder: Path, manifest: Manifest) -> None:
+    """Put the manifest in force: the one step that readers see."""
+    new = folder / f".{MANIFEST}.new"
+    try:
+        new.write_text(json.dumps(asdict(manifest), ensure_ascii=False, indent=1), encoding="utf-8")
+        _sync(new)
+        new.replace(folder / MANIFEST)
+    except OSError:
+        new.unlink(missing_ok=True)
+        shutil.rmtree(folder / manifest.folder, ignore_errors=True)
+        raise
+    _sync(folder)
+
+
+def _tidy(folder: Path, current: str) -> None:
+    """Remove other generations and what interrupted writers left."""
+    for path in folder.iterdir():
+        ours = path.name.startswith(("generation-", "unfinished-"))
+        if ours and path.name != current and path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest in force.
+
+    Raises ``NoIndexError`` when there is none and ``DamagedIndexError`` when it cannot be read.
+    """
+    path = folder / MANIFEST
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise NoIndexError(
+            f"There is no index in {folder}. Build it with 'tryghed-search ingest'."
+        ) from None
+    except (OSError, ValueError) as error:
+        raise DamagedIndexError(f"{path} cannot be read ({error}). {_REBUILD}") from None
+    try:
+        if data["format"] != FORMAT:
+            raise OtherModelError(
+                f"The index in {folder} has format {data['format']}, this program reads "
+                f"{FORMAT}. {_REBUILD}"
+            )
+        manifest = Manifest(
+            format=data["format"],
+            built=str(data["built"]),
+            folder=str(data["folder"]),
+            model=ModelIdentity(**data["model"]),
+            counts={str(k): int(v) for k, v in data["counts"].items()},
+            files={str(k): dict(v) for k, v in data["files"].items()},
+        )
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise DamagedIndexError(f"{path} is not a manifest of an index. {_REBUILD}") from None
+    unsafe = [name for name in (manifest.folder, *manifest.files) if not _is_inside(name)]
+    if unsafe or "/" in manifest.folder:
+        raise DamagedIndexError(f"{path} names files outside the index. {_REBUILD}")
+    return manifest
+
+
+def _is_inside(name: str) -> bool:
+    path = Path(name)
+    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts
+
+
+def load(folder: Path, model: ModelIdentity) -> tuple[Manifest, Contents]:
+    """The index in force, whole and made with ``model``.
+
+    Raises ``NoIndexError``, ``DamagedIndexError`` (a file is missing, truncated or changed) or
+    ``OtherModelError`` (the index was made with another model or format).
+    """
+    manifest = read_manifest(folder)
+    if manifest.model != model:
+        raise OtherModelError(
+            f"The index in {folder} was made with the model {manifest.model.name} "
+            f"({manifest.model.sha256[:12]}), but {model.name} ({model.sha256[:12]}) is set. "
+            "Rebuild it with 'tryghed-search ingest', or set the model that made it."
+        )
+    generation = folder / manifest.folder
+    _check_files(generation, manifest)
+    try:
+        contents = _read(generation, manifest)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DamagedIndexError(
+            f"The index in {folder} cannot be read ({type(error).__name__}). {_REBUILD}"
+        ) from None
+    _check_counts(folder, manifest, contents)
+    return manifest, contents
+
+
+def _check_files(generation: Path, manifest: Manifest) -> None:
+    for name, expected in manifest.files.items():
+        path = generation / name
+        try:
+            size = path.stat().st_size
+            whole = size == expected.get("bytes") and sha256_of(path) == expected.get("sha256")
+        except OSError as error:
+            raise DamagedIndexError(
+                f"The index file {path} cannot be read ({error.strerror}). {_REBUILD}"
+            ) from None
+        if not whole:
+            raise DamagedIndexError(
+                f"The index file {path} is damaged: it is not as it was written. {_REBUILD}"
+            )
+
+
+def _check_counts(folder: Path, manifest: Manifest, contents: Contents) -> None:
+    passages = len(contents.passages)
+    fits = (
+        passages == manifest.counts.get("passages")
+        and len(contents.vectors) == len(contents.rows) == manifest.counts.get("vectors")
+        and len(contents.tokens.bounds) == passages + 1
+        and len(contents.tokens.ids) == manifest.counts.get("tokens")
+        and contents.vectors.dimension == manifest.model.dimension
+    )
+    if not fits:
+        raise DamagedIndexError(
+            f"The parts of the index in {folder} do not belong together. {_REBUILD}"
+        )
+
+
+def _read(generation: Path, manifest: Manifest) -> Contents:
+    data = json.loads((generation / _REPORTS).read_text(encoding="utf-8"))
+    tokens = {
+        field.name: np.load(generation / f"tokens-{field.name}.npy", allow_pickle=False)
+        for field in fields(TokenVectors)
+    }
+    return Contents(
+        reports=tuple(_report(report) for report in data["reports"]),
+        municipalities={name: tuple(v) for name, v in data["municipalities"].items()},
+        reader_questions=data["reader_questions"],
+        vectors=VectorIndex.from_bytes((generation / _VECTORS).read_bytes()),
+        rows=np.load(generation / _ROWS, allow_pickle=False),
+        tokens=TokenVectors(**tokens),
+        words=LexicalIndex.load(generation / "words", manifest.counts["passages"]),
+        grams=LexicalIndex.load(generation / "grams", manifest.counts["passages"]),
+    )
+
+
+def _tuples(value: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON's lists as the tuples that the dataclasses hold."""
+    return {
+        key: tuple(tuple(v) if isinstance(v, list) else v for v in item)
+        if isinstance(item, list)
+        else item
+        for key, item in value.items()
+    }
+
+
+def _report(data: Mapping[str, Any]) -> Report:
+    sections = tuple(Section(**_tuples(section)) for section in data["sections"])
+    passages = tuple(
+        Passage(
+            **{**_tuples(passage), "blocks": tuple(Block(**block) for block in passage["blocks"])}
+        )
+        for passage in data["passages"]
+    )
+    return Report(**{**data, "sections": sections, "passages": passages})

@@ -1,0 +1,126 @@
+"""Token vectors of all passages and late interaction over them.
+
+MaxSim (Khattab & Zaharia 2020, ColBERT): each token of the question takes its best match in the
+passage. Here the corpus mean is taken away from every token vector first, which removes what all
+tokens share in a model that was not trained for this, and a question's token counts by how rare it
+is in the corpus.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from tryghed_search.embedding import Encoded
+
+HEADING = -1
+"""Sentence number of tokens that stand in the heading path in front of a passage."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenVectors:
+    """The token vectors of n passages, one after another."""
+
+    vectors: npt.NDArray[np.float16]
+    """(t, d) float16, corpus mean taken away, rows of unit length."""
+    ids: npt.NDArray[np.int32]
+    """(t,) int32: numbers in the model's vocabulary."""
+    sentences: npt.NDArray[np.int32]
+    """(t,) int32: which of its passage's sentences a token stands in, or ``HEADING``."""
+    bounds: npt.NDArray[np.int64]
+    """(n + 1,) int64: passage i has the rows ``bounds[i]`` to ``bounds[i + 1]``."""
+    mean: npt.NDArray[np.float32]
+    """(d,) float32: the mean of all token vectors as the model gives them."""
+
+    @classmethod
+    def build(
+        cls, encoded: Sequence[Encoded], sentences: Sequence[npt.NDArray[np.int32]]
+    ) -> TokenVectors:
+        """From the passages' encodings and, for each token, the sentence that it stands in."""
+        stacked = np.concatenate([e.tokens for e in encoded])
+        dimension = encoded[0].pooled.shape[0]
+        mean = stacked.mean(axis=0) if len(stacked) else np.zeros(dimension, np.float32)
+        return cls(
+            vectors=_unit(stacked - mean).astype(np.float16),
+            ids=np.concatenate([e.ids for e in encoded]),
+            sentences=np.concatenate(list(sentences)).astype(np.int32),
+            bounds=np.concatenate([[0], np.cumsum([len(e.ids) for e in encoded])]).astype(np.int64),
+            mean=mean.astype(np.float32),
+        )
+
+
+class LateInteraction:
+    """Scores questions against :class:`TokenVectors`."""
+
+    def __init__(self, tokens: TokenVectors) -> None:
+        self._vectors = tokens.vectors.astype(np.float32)
+        self._tokens = tokens
+        passages = len(tokens.bounds) - 1
+        seen = {
+            (int(token), passage)
+            for passage in range(passages)
+            for token in tokens.ids[tokens.bounds[passage] : tokens.bounds[passage + 1]]
+        }
+        counts: dict[int, int] = {}
+        for token, _ in seen:
+            counts[token] = counts.get(token, 0) + 1
+        self._counts = counts
+        self._passages = passages
+
+    def __bool__(self) -> bool:
+        """Whether there are any token vectors: not every model gives them."""
+        return len(self._vectors) > 0
+
+    def weights(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
+        """How much each token of a question counts: its inverse document frequency, (m,) float32.
+
+        The form is BM25's: log(1 + (n - df + 0.5) / (df + 0.5)).
+        """
+        df = np.array([self._counts.get(int(i), 0) for i in ids], dtype=np.float32)
+        return np.log1p((self._passages - df + 0.5) / (df + 0.5)).astype(np.float32)
+
+    def similarities(self, question: Encoded) -> npt.NDArray[np.float32]:
+        """Cosines of the question's tokens with all tokens of all passages, (m, t) float32."""
+        return np.asarray(_unit(question.tokens - self._tokens.mean) @ self._vectors.T)
+
+    def passages(
+        self, similarities: npt.NDArray[np.float32], weights: npt.NDArray[np.float32]
+    ) -> npt.NDArray[np.float32]:
+        """Weighted MaxSim of each passage, (n,) float32 from -1 to 1."""
+        if not len(similarities) or not self:
+            return np.zeros(self._passages, np.float32)
+        starts = self._tokens.bounds[:-1]
+        best = np.maximum.reduceat(similarities, np.minimum(starts, len(self._vectors) - 1), axis=1)
+        best[:, starts == self._tokens.bounds[1:]] = 0.0
+        return np.asarray(weights @ best / max(float(weights.sum()), 1e-9), dtype=np.float32)
+
+    def sentences(
+        self,
+        similarities: npt.NDArray[np.float32],
+        weights: npt.NDArray[np.float32],
+        passage: int,
+        count: int,
+    ) -> npt.NDArray[np.float32]:
+        """Weighted MaxSim of each of a passage's ``count`` sentences, (count,) float32."""
+        scores = np.zeros(count, np.float32)
+        if not len(similarities):
+            return scores
+        start, end = self._tokens.bounds[passage : passage + 2]
+        numbers = self._tokens.sentences[start:end]
+        inside = similarities[:, start:end]
+        for number in range(count):
+            chosen = numbers == number
+            if chosen.any():
+                scores[number] = weights @ inside[:, chosen].max(axis=1)
+        return scores / max(float(weights.sum()), 1e-9)
+
+
+def _unit(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.maximum(lengths, 1e-9), dtype=np.float32)

@@ -1,0 +1,394 @@
+"""Values that are ready to show: what the pages' templates are given.
+
+A template is given one frozen context object and decides nothing but markup. The conversation's
+script makes the same values from the API's answer (``web/static/reply.js``); a browser test holds
+the two equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+from urllib.parse import urlencode
+
+from tryghed_search.passages import (
+    KINDS,
+    Answer,
+    Filters,
+    Hit,
+    Question,
+    Report,
+    Span,
+    reference,
+)
+from tryghed_search.quoting import (
+    Part,
+    Run,
+    cited_place,
+    extract,
+    parts,
+    set_below,
+    short_title,
+    where,
+)
+
+SURE = 0.75
+"""Confidence from which the page says that the report answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Words that lead to an address."""
+
+    text: str
+    href: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place in the report that was found, with its citation."""
+
+    rank: int
+    labels: tuple[str, ...]
+    """Its kind and municipalities."""
+    shown: tuple[Part, ...]
+    whole: tuple[Part, ...] | None
+    """The whole passage where ``shown`` is only a part of it."""
+    citation: Link
+    copy: str
+    """Quotation and reference as a reader pastes them."""
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the report says to a question."""
+
+    state: str
+    """``sure``, ``unsure`` or ``absent``."""
+    verdict: str | None
+    """The state in words, where the notice does not already say it."""
+    notice: str | None
+    lang: str
+    """The language of the notice."""
+    best: Place | None
+    others_heading: str
+    others: tuple[Place, ...]
+    suggestions: tuple[Link, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A question and its reply."""
+
+    question: str
+    scope: str | None
+    reply: Reply | None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A check box."""
+
+    value: str
+    label: str
+    checked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceGroup:
+    """The check boxes of one filter."""
+
+    name: str
+    legend: str
+    choices: tuple[Choice, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line in the report's list of contents, and the lines under it."""
+
+    link: Link
+    page: str | None
+    under: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """A section of the report as it is read."""
+
+    anchor: str
+    level: int
+    title: str
+    label: str | None
+    """Its kind, where it opens a case, type or trend."""
+    page: str | None
+    """Its page, where that is another than the page before."""
+    passages: tuple[tuple[str, tuple[Part, ...]], ...]
+    """Anchors and texts."""
+
+
+# --- one context for each template ----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """What every page needs."""
+
+    template: ClassVar[str] = "base.html"
+    lang: str
+    words: Mapping[str, Any]
+    static: str
+    """Address of the folder of static files."""
+    title: str
+    home: str
+    read: Link | None
+    other: Link
+    """This page in the other language."""
+    other_lang: str
+    source: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskPage(Page):
+    """The conversation: empty, or with the reply to the question in the address."""
+
+    template: ClassVar[str] = "ask.html"
+    lead: str
+    quote_lang: str
+    examples: tuple[Link, ...]
+    earlier: tuple[Link, ...]
+    exchange: Exchange | None
+    blank: Exchange
+    """An exchange with one of everything, which the script clones and fills."""
+    groups: tuple[ChoiceGroup, ...]
+    chosen: str
+    """How many choices are checked, in words; empty for none."""
+    hidden: tuple[tuple[str, str], ...]
+    """Form fields that carry the conversation on without scripts."""
+    typed: str
+    problem: str | None
+    most: int
+    settings: Mapping[str, Any]
+    """What the script needs to know."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportPage(Page):
+    """The whole report."""
+
+    template: ClassVar[str] = "report.html"
+    report_title: str
+    publisher: str
+    quote_lang: str
+    contents: tuple[Entry, ...]
+    chapters: tuple[Chapter, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProblemPage(Page):
+    """Why there is nothing to show, and where to go."""
+
+    template: ClassVar[str] = "problem.html"
+    heading: str
+    message: str
+    way_on: Link
+
+
+# --- from reports and answers to what is shown ----------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where this request's pages live, and their words."""
+
+    root: str
+    """What stands before every path: empty, or "/prefix"."""
+    lang: str
+    words: Mapping[str, Any]
+
+    def address(self, path: str, pairs: Iterable[tuple[str, str]] = (), anchor: str = "") -> str:
+        """An address on this site, in this language."""
+        language = [] if self.lang == "da" else [("lang", self.lang)]
+        query = urlencode([*pairs, *language])
+        return f"{self.root}{path}{'?' + query if query else ''}{'#' + anchor if anchor else ''}"
+
+    def ask(self, text: str, history: Sequence[str], filters: Filters) -> str:
+        """The address that answers a question."""
+        pairs = [("q", text)]
+        pairs += [("kind", value) for value in filters.kinds]
+        pairs += [("municipality", value) for value in filters.municipalities]
+        pairs += [("audience", value) for value in filters.audiences]
+        return self.address("/", [*pairs, *(("h", earlier) for earlier in history)])
+
+    def page_label(self, page: int | None, stated: bool) -> str | None:
+        """How the page is cited in this language."""
+        if page is None:
+            return None
+        label: str = self.words["answer"]["page" if stated else "page_inferred"]
+        return label.format(page=page)
+
+    def reply(self, reports: Sequence[Report], question: Question, answer: Answer) -> Reply:
+        """An answer: its first place as the quotation, the others as a list."""
+        said = self.words["answer"]
+        titles = {report.id: report for report in reports}
+        answered = answer.status == "answered"
+        state = "absent" if not answered else "sure" if answer.confidence >= SURE else "unsure"
+        places = tuple(
+            self._place(
+                titles[hit.passage.report],
+                hit,
+                is_answer=answered,
+                is_best=answered and hit is answer.hits[0],
+            )
+            for hit in answer.hits
+        )
+        history = (*question.history, question.text)
+        return Reply(
+            state=state,
+            verdict=None if answer.notice else said[state],
+            notice=answer.notice,
+            lang=answer.language,
+            best=places[0] if answered and places else None,
+            others_heading=said["others" if answered else "related"],
+            others=places[1:] if answered else places,
+            suggestions=tuple(
+                Link(text, self.ask(text, history, question.filters)) for text in answer.suggestions
+            ),
+        )
+
+    def _place(self, report: Report, hit: Hit, *, is_answer: bool, is_best: bool) -> Place:
+        """A hit, its best sentence marked where it is offered as an answer."""
+        passage = hit.passage
+        marks = hit.highlights[:1] if is_answer else ()
+        whole = parts(passage, marks)
+        shown = whole if is_best else extract(passage, marks)
+        page = self.page_label(passage.page, passage.page_stated)
+        cited = reference(report, passage)
+        quotation = passage.text[slice(*marks[0])] if marks else passage.text
+        return Place(
+            rank=hit.rank,
+            labels=(self.words["kinds"][passage.kind], *passage.municipalities),
+            shown=shown,
+            whole=None if shown == whole else whole,
+            citation=Link(
+                cited_place(where(passage), page),
+                self.address(
+                    f"/rapport/{passage.report}",
+                    [("p", passage.anchor), ("m", "{}-{}".format(*marks[0]))] if marks else [],
+                    passage.anchor,
+                ),
+            ),
+            copy=f"»{quotation}«\n{cited}",
+            reference=cited,
+        )
+
+    def scope(self, filters: Filters) -> str | None:
+        """What the search is limited to, in words."""
+        labels = [
+            *(self.words["kinds"].get(value, value) for value in filters.kinds),
+            *filters.municipalities,
+            *(self.words["audiences"].get(value, value) for value in filters.audiences),
+        ]
+        scope: str = self.words["filters"]["scope"]
+        return scope.format(labels=" · ".join(labels)) if labels else None
+
+    def chosen(self, filters: Filters) -> str:
+        """How many choices are made, in words; empty for none."""
+        count = len(filters.kinds) + len(filters.municipalities) + len(filters.audiences)
+        chosen: str = self.words["filters"]["chosen"]
+        return chosen.format(count=count) if count else ""
+
+    def groups(self, reports: Sequence[Report], filters: Filters) -> tuple[ChoiceGroup, ...]:
+        """The filters that the reports allow: kinds, the cases' municipalities, roles."""
+        sections = [section for report in reports for section in report.sections]
+        kinds = {section.kind for section in sections}
+        places = {m for s in sections if s.kind == "case" for m in s.municipalities}
+        roles = dict.fromkeys(audience for s in sections for audience in s.audiences)
+        said = self.words
+
+        def group(name: str, values: Iterable[str], chosen: Sequence[str]) -> ChoiceGroup:
+            labels = said.get(f"{name}s", {})
+            choices = (Choice(v, labels.get(v, v), v in chosen) for v in values)
+            return ChoiceGroup(name, said["filters"][name], tuple(choices))
+
+        return (
+            group("kind", (k for k in KINDS if k in kinds), filters.kinds),
+            group("municipality", sorted(places, key=_danish_order), filters.municipalities),
+            group("audience", roles, filters.audiences),
+        )
+
+    def contents(self, report: Report) -> tuple[Entry, ...]:
+        """The chapters, and the main sections, cases, types and trends under them."""
+
+        def under(parent: str | None) -> tuple[Entry, ...]:
+            return tuple(
+                Entry(
+                    Link(short_title(s.title, s.kind, top=s.parent is None), f"#{s.anchor}"),
+                    self.page_label(s.page, s.page_stated),
+                    under(s.slug),
+                )
+                for s in report.sections
+                if s.parent == parent and (len(s.path) <= 2 or s.entry == s.slug)
+            )
+
+        return under(None)
+
+    def chapters(self, report: Report, anchor: str, mark: Span | None) -> tuple[Chapter, ...]:
+        """Every section with its text; ``mark`` is marked in the passage at ``anchor``."""
+        found = []
+        page_before = None
+        for section in report.sections:
+            page = self.page_label(section.page, section.page_stated)
+            opens_entry = section.entry == section.slug
+            passages = (p for p in report.passages if p.section == section.slug)
+            found.append(
+                Chapter(
+                    anchor=section.anchor,
+                    level=min(len(section.path) + 1, 5),
+                    title=section.title,
+                    label=self.words["kinds"][section.kind] if opens_entry else None,
+                    page=page if page != page_before else None,
+                    passages=tuple(
+                        (
+                            p.anchor,
+                            set_below(section, p, [mark] if mark and p.anchor == anchor else []),
+                        )
+                        for p in passages
+                    ),
+                )
+            )
+            page_before = page
+        return tuple(found)
+
+
+def _danish_order(name: str) -> str:
+    """Sorts æ, ø, å after z, and Aa as å."""
+    return name.replace("Aa", "å").lower().translate(str.maketrans("æøå", "{|}"))
+
+
+_BLANK_PLACE = Place(
+    rank=1,
+    labels=("",),
+    shown=(Part("paragraph", ((Run("", False),),)),),
+    whole=(),
+    citation=Link("", ""),
+    copy="",
+    reference="",
+)
+BLANK = Exchange(
+    question="",
+    scope="",
+    reply=Reply(
+        state="",
+        verdict="",
+        notice="",
+        lang="",
+        best=_BLANK_PLACE,
+        others_heading="",
+        others=(_BLANK_PLACE,),
+        suggestions=(Link("", ""),),
+    ),
+)
+"""An exchange with one of everything, which the conversation's script clones and fills."""

@@ -1,0 +1,126 @@
+"""The real parts, made once: the bundled model, an index of the real report, a real server."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from tryghed_search import build, store
+from tryghed_search.app import create_app
+from tryghed_search.embedding import Encoder
+from tryghed_search.passages import Report
+from tryghed_search.search import Searcher
+from tryghed_search.settings import Settings
+
+ROOT = Path(__file__).parents[1]
+REPORTS = ROOT / "ingest"
+REPORT = REPORTS / "lokal-tryghed-1"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _settings_of_the_machine_do_not_count() -> None:
+    for name in list(os.environ):
+        if name.startswith("TRYGHED_") and name != "TRYGHED_CACHE":
+            del os.environ[name]
+
+
+@pytest.fixture(scope="session")
+def report_text() -> str:
+    return (REPORT / "report.txt").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def source() -> build.Source:
+    (found,) = build.read_reports(REPORTS)
+    return found
+
+
+@pytest.fixture(scope="session")
+def report(source: build.Source) -> Report:
+    return source.report
+
+
+@pytest.fixture(scope="session")
+def encoder() -> Encoder:
+    return Encoder(cache=Settings().cache)
+
+
+@pytest.fixture(scope="session")
+def index_folder(encoder: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("built") / "index"
+    build.build_index(REPORTS, folder, encoder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def loaded(index_folder: Path, encoder: Encoder) -> tuple[store.Manifest, Searcher]:
+    manifest, contents = store.load(index_folder, encoder.identity)
+    return manifest, Searcher(contents, encoder)
+
+
+@pytest.fixture(scope="session")
+def searcher(loaded: tuple[store.Manifest, Searcher]) -> Searcher:
+    return loaded[1]
+
+
+@pytest.fixture(scope="session")
+def client(loaded: tuple[store.Manifest, Searcher]) -> Iterator[TestClient]:
+    with TestClient(create_app(loaded), raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def server_url(index_folder: Path) -> Iterator[str]:
+    """The address of a real server process over the real index."""
+    port = free_port()
+    process = subprocess.Popen(
+        [*command(), "serve", "--port", str(port), "--index", str(index_folder)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        _wait(lambda: _answers(f"{url}/readyz") or process.poll() is not None)
+        assert process.poll() is None, process.stderr.read() if process.stderr else ""
+        yield url
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+
+
+def command() -> list[str]:
+    """The installed command, run by this Python."""
+    return [sys.executable, "-m", "tryghed_search.cli"]
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310
+            return bool(response.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _wait(condition: object, seconds: float = 180.0) -> None:
+    assert callable(condition)
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "the server did not become ready"
+        time.sleep(0.1)
