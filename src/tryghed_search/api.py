@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections import Counter
+from collections.abc import Iterable
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from tryghed_search import problems
 from tryghed_search.passages import (
     Answer,
     Filters,
     Hit,
+    Kind,
     Question,
     Report,
+    Role,
     SectionHit,
+    Status,
     reference,
 )
 from tryghed_search.search import MAX_HISTORY, MAX_LIMIT, MAX_QUESTION
@@ -40,7 +46,9 @@ class AskRequest(BaseModel):
         max_length=MAX_HISTORY,
         description="Earlier questions of this conversation, oldest first.",
     )
-    limit: int = Field(default=5, ge=1, le=MAX_LIMIT, description="How many passages.")
+    limit: int = Field(
+        default=5, ge=1, le=MAX_LIMIT, strict=True, description="How many passages."
+    )
     kind: FilterValues = Field(default_factory=list)
     municipality: FilterValues = Field(default_factory=list)
     audience: FilterValues = Field(default_factory=list)
@@ -51,7 +59,7 @@ class BlockModel(BaseModel):
 
     start: int
     end: int
-    role: str
+    role: Role
 
 
 class CitationModel(BaseModel):
@@ -76,7 +84,7 @@ class PassageModel(BaseModel):
     score: float = Field(description="0 to 1; comparable within one response only.")
     text: str
     highlights: list[tuple[int, int]] = Field(description="Sentences in text, best first.")
-    kind: str
+    kind: Kind
     municipalities: list[str]
     themes: list[str]
     audiences: list[str]
@@ -95,20 +103,20 @@ class AskResponse(BaseModel):
     """The answer to one question."""
 
     question: str
-    status: str = Field(description="answered or not_in_report")
+    status: Status
     confidence: float = Field(description="Estimated probability that the report answers.")
     notice: str | None
     answer: AnswerText | None
     passages: list[PassageModel]
     suggestions: list[str]
-    language: str = Field(description="Of the notice: da or en.")
+    language: Literal["da", "en"] = Field(description="Of the notice.")
 
 
 class SectionModel(BaseModel):
     """A whole case, type or trend."""
 
     id: str
-    kind: str
+    kind: Kind
     title: str
     section: list[str]
     municipalities: list[str]
@@ -126,6 +134,57 @@ class SectionsResponse(BaseModel):
 
     query: str | None
     sections: list[SectionModel]
+
+
+class ReportMeta(BaseModel):
+    """A report in the index."""
+
+    id: str
+    title: str
+    publisher: str
+    language: str
+    sections: int
+    passages: int
+    url: str
+
+
+class FacetValue(BaseModel):
+    """A value to filter by."""
+
+    value: str
+    count: int = Field(description="How many passages have it.")
+
+
+class ModelMeta(BaseModel):
+    """The model that made the index."""
+
+    name: str
+    version: str
+    sha256: str
+    dimension: int
+
+
+class IndexMeta(BaseModel):
+    """The index in force."""
+
+    format: int
+    built: str = Field(description="UTC, ISO 8601.")
+
+
+class MetaResponse(BaseModel):
+    """What is in the index, and what made it."""
+
+    reports: list[ReportMeta]
+    counts: dict[str, int]
+    facets: dict[str, list[FacetValue]] = Field(description="Most frequent value first.")
+    model: ModelMeta
+    index: IndexMeta
+
+
+def question_of(request: AskRequest) -> Question:
+    """A question as it came over the wire or from the command line."""
+    filters = Filters(tuple(request.kind), tuple(request.municipality), tuple(request.audience))
+    return Question(request.question, tuple(request.history), request.limit, filters)
 
 
 def answer_model(answer: Answer, reports: tuple[Report, ...]) -> AskResponse:
@@ -194,19 +253,21 @@ def _section_model(hit: SectionHit, reports: tuple[Report, ...]) -> SectionModel
     )
 
 
-@router.post("/ask", summary="Answer a question in the report's own words")
+@router.post(
+    "/ask",
+    summary="Answer a question in the report's own words",
+    responses=problems.responses(400, 413, 415, 422, 503),
+)
 async def ask(request: AskRequest, serving: Current) -> AskResponse:
     """Ranked passages, the answering sentence, and a citation for each; or an honest no."""
-    question = Question(
-        text=request.question,
-        history=tuple(request.history),
-        limit=request.limit,
-        filters=Filters(tuple(request.kind), tuple(request.municipality), tuple(request.audience)),
-    )
-    return answer_model(await serving.ask(question), serving.reports)
+    return answer_model(await serving.ask(question_of(request)), serving.reports)
 
 
-@router.get("/sections", summary="Whole cases, types and trends for a topic")
+@router.get(
+    "/sections",
+    summary="Whole cases, types and trends for a topic",
+    responses=problems.responses(422, 503),
+)
 async def sections(
     serving: Current,
     q: Annotated[str | None, Query(max_length=MAX_QUESTION)] = None,
@@ -222,45 +283,42 @@ async def sections(
     )
 
 
-@router.get("/meta", summary="What is in the index, and what made it")
-async def meta(serving: Current) -> dict[str, Any]:
+@router.get(
+    "/meta", summary="What is in the index, and what made it", responses=problems.responses(503)
+)
+async def meta(serving: Current) -> MetaResponse:
     """Reports, counts, facets with counts, model, index format and build time."""
     reports, manifest = serving.reports, serving.manifest
     passages = [passage for report in reports for passage in report.passages]
-    return {
-        "reports": [
-            {
-                "id": report.id,
-                "title": report.title,
-                "publisher": report.publisher,
-                "language": report.language,
-                "sections": len(report.sections),
-                "passages": len(report.passages),
-                "url": f"/rapport/{report.id}",
-            }
+    model = manifest.model
+    return MetaResponse(
+        reports=[
+            ReportMeta(
+                id=report.id,
+                title=report.title,
+                publisher=report.publisher,
+                language=report.language,
+                sections=len(report.sections),
+                passages=len(report.passages),
+                url=f"/rapport/{report.id}",
+            )
             for report in reports
         ],
-        "counts": dict(manifest.counts),
-        "facets": {
-            "kind": _counted(value for p in passages for value in (p.kind,)),
+        counts=dict(manifest.counts),
+        facets={
+            "kind": _counted(p.kind for p in passages),
             "municipality": _counted(value for p in passages for value in p.municipalities),
             "audience": _counted(value for p in passages for value in p.audiences),
             "theme": _counted(value for p in passages for value in p.themes),
         },
-        "model": {
-            "name": manifest.model.name,
-            "version": manifest.model.version,
-            "sha256": manifest.model.sha256,
-            "dimension": manifest.model.dimension,
-        },
-        "index": {"format": manifest.format, "built": manifest.built},
-    }
+        model=ModelMeta(
+            name=model.name, version=model.version, sha256=model.sha256, dimension=model.dimension
+        ),
+        index=IndexMeta(format=manifest.format, built=manifest.built),
+    )
 
 
-def _counted(values: Any) -> list[dict[str, Any]]:
+def _counted(values: Iterable[str]) -> list[FacetValue]:
     """Facet values with how many passages have them, most frequent first."""
-    counts: dict[str, int] = {}
-    for value in values:
-        counts[value] = counts.get(value, 0) + 1
-    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    return [{"value": value, "count": count} for value, count in ranked]
+    ranked = sorted(Counter(values).items(), key=lambda item: (-item[1], item[0]))
+    return [FacetValue(value=value, count=count) for value, count in ranked]

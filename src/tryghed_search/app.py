@@ -24,7 +24,7 @@ from tryghed_search.store import Manifest
 
 
 def create_app(loaded: tuple[Manifest, Searcher] | None = None) -> FastAPI:
-    """The application over a loaded index; without one, everything but ``/healthz`` answers 503."""
+    """The application over a loaded index; without one, what needs it answers 503."""
     serving = Serving()
     if loaded is not None:
         serving.take(*loaded)
@@ -65,7 +65,12 @@ def _add_health(app: FastAPI) -> None:
         """The process answers."""
         return PlainTextResponse("ok")
 
-    @app.get("/readyz", summary="Model and index loaded", tags=["health"])
+    @app.get(
+        "/readyz",
+        summary="Model and index loaded",
+        tags=["health"],
+        responses=problems.responses(503),
+    )
     async def readyz(request: Request) -> Response:
         """Whether questions can be answered now."""
         serving = current_serving(request)
@@ -88,9 +93,21 @@ class _Counted:
         self.counter = counter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
         async def noted(message: Message) -> None:
+            nonlocal started
             if message["type"] == "http.response.start":
+                started = True
                 self.counter.labels(str(message["status"])).inc()
             await send(message)
 
-        await self.app(scope, receive, noted if scope["type"] == "http" else send)
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        try:
+            await self.app(scope, receive, noted)
+        except Exception:
+            if not started:  # Starlette answers 500 outside of every middleware
+                self.counter.labels("500").inc()
+            raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -106,9 +107,9 @@ class _Static(StaticFiles):
     """
 
     async def get_response(self, path: str, scope: Scope) -> Response:
-        first, *rest = Path(path).parts
+        first, _, rest = path.partition(os.sep)
         versioned = rest and re.fullmatch("[0-9a-f]{8}", first)
-        response = await super().get_response(str(Path(*rest)) if versioned else path, scope)
+        response = await super().get_response(rest if versioned else path, scope)
         response.headers["Cache-Control"] = _YEAR if first == _version() else "no-cache"
         if path.endswith(".js"):
             response.headers["Content-Type"] = "text/javascript; charset=utf-8"

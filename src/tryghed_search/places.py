@@ -7,8 +7,7 @@ from collections.abc import Mapping
 
 from tryghed_search.danish import ascii_spellings
 
-MUNICIPALITIES: tuple[str, ...] = tuple(
-    """
+_NAMES = """
     Albertslund, Allerød, Assens, Ballerup, Billund, Bornholm, Brøndby, Brønderslev, Dragør,
     Egedal, Esbjerg, Fanø, Favrskov, Faxe, Fredensborg, Fredericia, Frederiksberg, Frederikshavn,
     Frederikssund, Furesø, Faaborg-Midtfyn, Gentofte, Gladsaxe, Glostrup, Greve, Gribskov,
@@ -20,10 +19,8 @@ MUNICIPALITIES: tuple[str, ...] = tuple(
     Rudersdal, Rødovre, Samsø, Silkeborg, Skanderborg, Skive, Slagelse, Solrød, Sorø, Stevns,
     Struer, Svendborg, Syddjurs, Sønderborg, Thisted, Tønder, Tårnby, Vallensbæk, Varde, Vejen,
     Vejle, Vesthimmerlands, Viborg, Vordingborg, Ærø, Aabenraa, Aalborg, Aarhus
-    """.replace("\n", " ")
-    .strip()
-    .split(", ")
-)
+"""
+MUNICIPALITIES: tuple[str, ...] = tuple(name.strip() for name in _NAMES.split(","))
 """The 98 municipalities since 2007, by their official names without "Kommune"."""
 
 _ALSO = {
@@ -54,6 +51,12 @@ class Gazetteer:
     def reported(self, question: str) -> tuple[str, ...]:
         """Municipalities in the question that the reports speak of."""
         return tuple(name for name, pattern in self._reported.items() if pattern.search(question))
+
+    def replaced(self, question: str, name: str) -> str:
+        """The question with ``name`` in place of the reported municipalities that it names."""
+        for pattern in self._reported.values():
+            question = pattern.sub(name, question)
+        return question
 
     def unreported(self, question: str) -> tuple[str, ...]:
         """Danish municipalities in the question that no report speaks of."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from http import HTTPStatus
-from typing import cast
+from typing import Any, cast
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -21,12 +21,65 @@ MAX_BODY = 64 * 1024
 logger = logging.getLogger(__name__)
 
 _DETAIL = {
+    400: "Forespørgslen er ikke gyldig JSON.",
     404: "Der er ikke noget på denne adresse.",
     405: "Denne adresse kan ikke bruges på den måde.",
     413: f"Forespørgslen er for stor; den må højst fylde {MAX_BODY // 1024} kB.",
     415: "Forespørgslen skal være JSON med Content-Type: application/json.",
     500: "Noget gik galt hos os. Prøv igen.",
 }
+
+
+_SAID = {
+    "missing": "mangler",
+    "string_type": "skal være tekst",
+    "string_unicode": "skal være gyldig Unicode",
+    "string_too_short": "må ikke være tom",
+    "string_too_long": "må højst være på {max_length} tegn",
+    "list_type": "skal være en liste",
+    "too_long": "må højst have {max_length} værdier",
+    "int_type": "skal være et heltal",
+    "int_from_float": "skal være et heltal",
+    "greater_than_equal": "skal være mindst {ge}",
+    "less_than_equal": "må højst være {le}",
+    "model_attributes_type": "skal være et JSON-objekt",
+    "model_type": "skal være et JSON-objekt",
+}
+"""What pydantic's kinds of error are called towards the asker."""
+
+
+def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What OpenAPI is to say of these statuses of an operation."""
+    fields = {"type": "string", "title": "string", "status": "integer", "detail": "string"}
+    schema = {
+        "type": "object",
+        "title": "Problem",
+        "properties": {name: {"type": kind} for name, kind in fields.items()},
+        "required": list(fields),
+    }
+    return {
+        status: {
+            "description": HTTPStatus(status).phrase,
+            "content": {"application/problem+json": {"schema": schema}},
+        }
+        for status in statuses
+    }
+
+
+def said(errors: Iterable[Mapping[str, Any]]) -> str:
+    """What pydantic found wrong, field by field, without repeating what was sent."""
+    return "; ".join(f"{_field(item['loc'])} {_wrong(item)}" for item in errors)[:1000] + "."
+
+
+def _field(place: tuple[int | str, ...]) -> str:
+    """The field's name, without where in the request it stands."""
+    names = place[1:] if place and place[0] in {"body", "query", "path"} else place
+    return ".".join(str(name) for name in names) or "Forespørgslen"
+
+
+def _wrong(item: Mapping[str, Any]) -> str:
+    known = _SAID.get(item["type"])
+    return known.format(**item.get("ctx", {})) if known else str(item["msg"])
 
 
 def problem(
@@ -80,17 +133,13 @@ async def _unexpected(request: Request, error: Exception) -> Response:
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
-    """What is wrong with a request, field by field, without repeating what was sent."""
+    """A body that is no JSON, or fields that do not keep the rules."""
     errors = cast("RequestValidationError", error).errors()
     if request.method == "POST" and not _is_json(request):
         return problem(415)
     if any(item["type"] == "json_invalid" for item in errors):
-        return problem(400, "Forespørgslen er ikke gyldig JSON.")
-    details = (
-        f"{'.'.join(str(part) for part in item['loc'][1:]) or item['loc'][0]}: {item['msg']}"
-        for item in errors
-    )
-    return problem(422, "; ".join(details)[:1000])
+        return problem(400)
+    return problem(422, said(errors))
 
 
 def _is_json(request: Request) -> bool:
@@ -98,10 +147,6 @@ def _is_json(request: Request) -> bool:
     return kind == "application/json" or (
         kind.startswith("application/") and kind.endswith("+json")
     )
-
-
-class _TooLargeError(Exception):
-    """A body longer than ``MAX_BODY``."""
 
 
 class BodyLimit:
@@ -119,23 +164,15 @@ class BodyLimit:
         if declared.isdigit() and int(declared) > MAX_BODY:
             await problem(413)(scope, receive, send)
             return
-        received, started = 0, False
+        received = 0
 
         async def counted() -> Message:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
             if received > MAX_BODY:
-                raise _TooLargeError
+                # FastAPI makes a 400 of any other exception while it reads a body.
+                raise HTTPException(413)
             return message
 
-        async def noted(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
-        try:
-            await self.app(scope, counted, noted)
-        except _TooLargeError:
-            if not started:
-                await problem(413)(scope, receive, send)
+        await self.app(scope, counted, send)

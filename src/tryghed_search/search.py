@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tryghed_search import build, confidence, danish, notices, ranking, store, wording
+from tryghed_search import build, confidence, conversation, danish, notices, ranking, store, wording
 from tryghed_search.errors import BadQuestionError
 from tryghed_search.passages import (
     ENTRY_KINDS,
@@ -38,6 +38,10 @@ _NAMED = 0.15
 """Added to passages of a municipality that the question names."""
 _HISTORY_SHARE = 0.5
 """How much the question together with the one before it counts, when it leans on that."""
+_CARRIED = 0.15
+"""Added to the passages of the section that a follow-up stays in."""
+_HISTORY_SHARE_OF_A_NAME = 0.9
+"""The same for a question that says nothing but another name ("og i Gentofte?")."""
 _SIDE_SENTENCE = 0.9
 """A further sentence is highlighted from this share of the best sentence's score."""
 _SECTION_HITS = 3
@@ -75,6 +79,11 @@ class Searcher:
         self._compounds = danish.compound_parts(vocabulary)
         self._corrector = wording.Corrector(vocabulary)
         self._gazetteer = Gazetteer(contents.municipalities)
+        self._titles = {
+            (report.id, section.slug): section.title
+            for report in contents.reports
+            for section in report.sections
+        }
 
     @property
     def reports(self) -> tuple[Report, ...]:
@@ -166,14 +175,34 @@ class Searcher:
         self, text: str, history: Sequence[str]
     ) -> tuple[_Reading, npt.NDArray[np.float32]]:
         """The question as it stands, and the fused scores with the one before it if it needs it."""
-        before = " ".join(history[-1].split()) if history else ""
-        if not before or not wording.leans_on_history(text, self._gazetteer.reported(text)):
+        resolved = conversation.resolve(text, history, self._gazetteer)
+        if resolved is None:
             own = self._read([text])[0]
             return own, self._with_names(own.fused, text)
-        own, both = self._read([text, f"{before} {text}"])
-        named = text if self._gazetteer.reported(text) else f"{before} {text}"
-        mixed = (1 - _HISTORY_SHARE) * own.fused + _HISTORY_SHARE * both.fused
-        return own, self._with_names(mixed, named)
+        own, joined, before = self._read([text, resolved.joined, resolved.before])
+        share = np.float32(_HISTORY_SHARE_OF_A_NAME if resolved.only_a_name else _HISTORY_SHARE)
+        mixed = (1 - share) * own.fused + share * joined.fused
+        mixed = self._carried(mixed, self._with_names(before.fused, resolved.before), resolved)
+        return own, self._with_names(mixed, resolved.joined)
+
+    def _carried(
+        self,
+        fused: npt.NDArray[np.float32],
+        before: npt.NDArray[np.float32],
+        resolved: conversation.Resolved,
+    ) -> npt.NDArray[np.float32]:
+        """A follow-up stays in the case, type or trend of the earlier answer.
+
+        With another name it moves to that place's section of the same heading.
+        """
+        best = self._passages[int(before.argmax())]
+        if resolved.moved:
+            title = self._titles[best.report, best.section]
+            kept = [self._titles[p.report, p.section] == title for p in self._passages]
+        else:
+            kept = [p.entry is not None and p.entry == best.entry for p in self._passages]
+        raised = fused + np.float32(_CARRIED) * np.array(kept, dtype=np.float32)
+        return np.asarray(raised / np.float32(1 + _CARRIED), dtype=np.float32)
 
     def _with_names(self, fused: npt.NDArray[np.float32], text: str) -> npt.NDArray[np.float32]:
         """A question that names a municipality is about the passages that speak of it."""

@@ -17,7 +17,7 @@ APP = "tryghed-search"
 class Settings(BaseSettings):
     """Every setting with its default."""
 
-    model_config = SettingsConfigDict(env_prefix="TRYGHED_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="TRYGHED_", env_ignore_empty=True, extra="ignore")
 
     index: Path | None = Field(
         default=None,

@@ -32,6 +32,7 @@ from tryghed_search.quoting import (
     short_title,
     where,
 )
+from tryghed_search.search import MAX_HISTORY
 
 SURE = 0.75
 """Confidence from which the page says that the report answers."""
@@ -215,12 +216,12 @@ class Site:
         return f"{self.root}{path}{'?' + query if query else ''}{'#' + anchor if anchor else ''}"
 
     def ask(self, text: str, history: Sequence[str], filters: Filters) -> str:
-        """The address that answers a question."""
+        """The address that answers a question, with as much history as may be sent."""
         pairs = [("q", text)]
         pairs += [("kind", value) for value in filters.kinds]
         pairs += [("municipality", value) for value in filters.municipalities]
         pairs += [("audience", value) for value in filters.audiences]
-        return self.address("/", [*pairs, *(("h", earlier) for earlier in history)])
+        return self.address("/", [*pairs, *(("h", earlier) for earlier in history[-MAX_HISTORY:])])
 
     def page_label(self, page: int | None, stated: bool) -> str | None:
         """How the page is cited in this language."""

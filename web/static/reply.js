@@ -60,7 +60,7 @@ function placeView(site, passage, isAnswer, isBest) {
     rank: passage.rank,
     labels: [site.words.kinds[passage.kind], ...passage.municipalities],
     shown,
-    whole: shown === whole ? null : whole,
+    whole: JSON.stringify(shown) === JSON.stringify(whole) ? null : whole,
     citation: {
       text: citedPlace(where(site, passage), pageLabel(site, citation)),
       href: ofPlace(site, citation.url, marks[0]),

@@ -1,0 +1,52 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from tryghed_search.ranking import Scores, Weights, best_per_group, fuse, min_max, order
+
+finite = hnp.arrays(
+    np.float32, st.integers(1, 30), elements=st.floats(-50, 50, width=32, allow_nan=False)
+)
+
+
+def scores(**given: list[float]) -> Scores:
+    flat = [0.0] * len(next(iter(given.values())))
+    names = ("dense", "sentence", "late", "words", "grams", "asked")
+    return Scores(**{name: np.array(given.get(name, flat), np.float32) for name in names})
+
+
+@given(finite)
+def test_min_max_runs_from_zero_to_one_and_keeps_the_order(values: np.ndarray) -> None:
+    scaled = min_max(values)
+    assert scaled.min() >= 0
+    assert scaled.max() <= 1
+    for i in np.argsort(values)[:-1]:
+        assert (scaled[values > values[i]] >= scaled[i]).all()
+
+
+def test_scores_that_are_all_alike_say_nothing() -> None:
+    assert min_max(np.array([3, 3, 3], np.float32)).tolist() == [0, 0, 0]
+
+
+def test_a_kind_that_says_nothing_draws_no_passage_down() -> None:
+    weights = Weights(dense=1, sentence=0, late=9, words=0, grams=0, asked=0)
+    fused = fuse(scores(dense=[0.2, 0.8]), weights)
+    assert fused.tolist() == [0.0, 1.0]
+
+
+def test_fused_scores_are_the_weighted_mean_of_the_kinds() -> None:
+    weights = Weights(dense=1, sentence=0, late=3, words=0, grams=0, asked=0)
+    fused = fuse(scores(dense=[0, 1, 0.5], late=[4, 0, 2]), weights)
+    assert fused.tolist() == pytest.approx([0.75, 0.25, 0.5])
+
+
+def test_the_best_of_each_group_counts_and_an_empty_group_gets_the_floor() -> None:
+    best = best_per_group(np.array([0.1, 0.9, 0.4], np.float32), np.array([0, 0, 2]), 3, floor=-1.0)
+    assert best.tolist() == pytest.approx([0.9, -1.0, 0.4])
+
+
+def test_equals_stand_in_the_reports_order_and_what_is_not_allowed_is_left_out() -> None:
+    ranked = order(np.array([0.5, 0.9, 0.5, 0.9], np.float32), np.array([True, True, True, False]))
+    assert ranked == [1, 0, 2]

@@ -1,0 +1,166 @@
+import pytest
+
+from tryghed_search.errors import BadQuestionError
+from tryghed_search.passages import Filters, Question
+from tryghed_search.search import Searcher
+
+BURGLARY = "Hvor meget faldt antallet af indbrud i Hjørring?"
+
+
+def test_the_answering_sentence_is_a_slice_of_the_first_passage(searcher: Searcher) -> None:
+    answer = searcher.ask(Question(BURGLARY))
+    assert answer.status == "answered"
+    assert answer.sentence is not None
+    assert "83%" in answer.sentence
+    first = answer.hits[0]
+    assert answer.sentence == first.passage.text[slice(*first.highlights[0])]
+    assert first.passage.id == "lokal-tryghed-1/hjoerring/laeringer/1"
+    assert (first.passage.page, first.passage.page_stated) == (11, True)
+
+
+@pytest.mark.parametrize(
+    ("question", "passage"),
+    [
+        ("gamle der bliver snydt på nettet", "esbjerg/"),
+        ("hjorring naboskap", "hjoerring/"),
+        ("How many people came to the event in Gentofte?", "gentofte/kort-fortalt"),
+        ("prepper middag", "gentofte/"),
+        ("medicinhåndtering", "nordfyn/kort-fortalt"),
+        ("Camden", "facilitator/eksempel"),
+        ("§17 stk. 4-udvalg", "tryghedsfora"),
+        ("skruetrækkere og nøglepersoner", "stedsbaseret/kraever"),
+    ],
+)
+def test_everyday_foreign_and_misspelt_questions_find_their_place(
+    searcher: Searcher, question: str, passage: str
+) -> None:
+    assert searcher.ask(Question(question)).hits[0].passage.id.split("/", 1)[1].startswith(passage)
+
+
+def test_the_same_question_gets_the_same_answer(searcher: Searcher) -> None:
+    assert searcher.ask(Question(BURGLARY)) == searcher.ask(Question(BURGLARY))
+
+
+def test_scores_fall_with_rank_and_stay_between_zero_and_one(searcher: Searcher) -> None:
+    scores = [hit.score for hit in searcher.ask(Question(BURGLARY, limit=20)).hits]
+    assert scores == sorted(scores, reverse=True)
+    assert len(scores) == 20
+    assert 0 <= scores[-1] <= scores[0] <= 1
+
+
+def test_a_heading_is_never_the_answer_where_there_is_a_sentence(searcher: Searcher) -> None:
+    for hit in searcher.ask(Question("Indbrud kan reduceres markant", limit=20)).hits:
+        headings = {b.start for b in hit.passage.blocks if b.role == "heading"}
+        if len(headings) < len(hit.passage.sentences):
+            assert not headings.intersection(start for start, _ in hit.highlights)
+
+
+def test_filters_take_any_of_their_values_and_all_filters_together(searcher: Searcher) -> None:
+    filters = Filters(("case",), ("Hjørring", "Esbjerg"), ("politiker",))
+    hits = searcher.ask(Question("samarbejde med politiet", limit=20, filters=filters)).hits
+    assert {hit.passage.section.split("/")[0] for hit in hits} == {"hjoerring"}
+
+
+def test_a_filter_value_that_is_not_there_is_named_with_those_that_are(searcher: Searcher) -> None:
+    with pytest.raises(BadQuestionError, match=r"Viborg.*Hjørring"):
+        searcher.ask(Question("naboer", filters=Filters(municipalities=("Viborg",))))
+
+
+def test_filters_that_let_nothing_through_are_said_so(searcher: Searcher) -> None:
+    filters = Filters(("guide",), ("København",))
+    answer = searcher.ask(Question("unge", filters=filters))
+    assert (answer.status, answer.hits, answer.sentence) == ("not_in_report", (), None)
+    assert answer.notice is not None
+    assert "filtrene" in answer.notice
+
+
+def test_a_question_about_an_unnamed_municipality_says_why_there_is_no_answer(
+    searcher: Searcher,
+) -> None:
+    answer = searcher.ask(Question("Hvad gør Viborg mod indbrud?"))
+    assert answer.status == "not_in_report"
+    assert answer.notice is not None
+    assert "nævner ikke Viborg" in answer.notice
+    assert answer.hits
+
+
+def test_an_english_question_gets_an_english_notice(searcher: Searcher) -> None:
+    answer = searcher.ask(Question("What does Viborg do about burglaries?"))
+    assert answer.notice is not None
+    assert "does not mention Viborg" in answer.notice
+
+
+def test_a_follow_up_is_understood_from_the_question_before(searcher: Searcher) -> None:
+    history = ("Hvad er Det Gode Naboskab i Hjørring?",)
+    hits = searcher.ask(Question("Hvordan er det organiseret?", history)).hits
+    assert hits[0].passage.section == "hjoerring/organisering"
+    moved = searcher.ask(Question("Og i Gentofte?", ("Hvordan er det organiseret i Hjørring?",)))
+    assert moved.hits[0].passage.section == "gentofte/organisering"
+
+
+def test_suggestions_are_questions_of_the_report_and_not_the_one_asked(searcher: Searcher) -> None:
+    asked = BURGLARY
+    for _ in range(3):
+        answer = searcher.ask(Question(asked))
+        assert answer.suggestions
+        assert asked not in answer.suggestions
+        asked = answer.suggestions[0]
+        assert searcher.ask(Question(asked)).status == "answered"
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "?",
+        "a",
+        "😀😀😀",
+        "HVAD GØR HJØRRING",
+        "og i på det er",
+        "asdfghjkl qwerty",
+        "x" * 500,
+        "\u0301" * 50,
+    ],
+)
+def test_odd_questions_get_a_sensible_answer(searcher: Searcher, question: str) -> None:
+    answer = searcher.ask(Question(question))
+    assert 0 <= answer.confidence <= 1
+    assert (answer.notice is None) == (answer.status == "answered")
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        Question("  "),
+        Question("x" * 501),
+        Question("x", history=("y",) * 11),
+        Question("x", limit=0),
+        Question("x", limit=21),
+    ],
+)
+def test_a_question_that_cannot_be_used_is_refused(searcher: Searcher, question: Question) -> None:
+    with pytest.raises(BadQuestionError):
+        searcher.ask(question)
+
+
+def test_all_entries_are_listed_in_the_reports_order(searcher: Searcher) -> None:
+    hits = searcher.sections(None, Filters())
+    assert [hit.section.kind for hit in hits] == ["case"] * 6 + ["typology"] * 8 + ["trend"] * 3
+    assert all(hit.hits for hit in hits)
+
+
+@pytest.mark.parametrize(
+    ("topic", "slug"),
+    [
+        ("noget for landkommuner", "nordfyn"),
+        ("ældre og it-svindel", "esbjerg"),
+        ("SSP", "faste-partnerskaber"),
+    ],
+)
+def test_a_topic_finds_the_whole_case_or_type(searcher: Searcher, topic: str, slug: str) -> None:
+    assert searcher.sections(topic, Filters())[0].section.slug == slug
+
+
+def test_other_kinds_of_sections_are_found_when_asked_for(searcher: Searcher) -> None:
+    hits = searcher.sections("spørgsmål til politikere", Filters(kinds=("guide",)))
+    assert {hit.section.kind for hit in hits} == {"guide"}
+    assert hits[0].section.slug == "laesevejledning/politikere"

@@ -1,0 +1,49 @@
+import pytest
+
+from tryghed_search.wording import Corrector, language
+
+VOCABULARY = {
+    "skærmbesøg": 5,
+    "hjemmeplejen": 6,
+    "indbrud": 9,
+    "naboer": 3,
+    "bånd": 1,
+    "kommunen": 20,
+    "ældre": 4,
+}
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("What did Gentofte do?", "en"),
+        ("how many came", "en"),
+        ("Hvad gjorde Gentofte?", "da"),
+        ("skærmbesøg", "da"),
+        ("", "da"),
+        ("Vilka kommuner har prövat det?", "da"),
+        ("Hvem er det for?", "da"),
+    ],
+)
+def test_english_is_told_from_danish_by_function_words(question: str, expected: str) -> None:
+    assert language(question) == expected
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("skaermbesoeg i hjemmeplejen", "skærmbesøg i hjemmeplejen"),
+        ("skarmbesog", "skærmbesøg"),
+        ("skærmbesøk", "skærmbesøg"),
+        ("hjemeplejen", "hjemmeplejen"),
+        ("inbdrud hos naober", "indbrud hos naboer"),
+        ("aeldre", "ældre"),
+    ],
+)
+def test_a_misspelt_word_is_rewritten_into_the_reports_word(written: str, meant: str) -> None:
+    assert Corrector(VOCABULARY).correct(written) == meant
+
+
+@pytest.mark.parametrize("question", ["hund og kat", "det er dem", "83 %", "😀", "", "a b c"])
+def test_what_is_near_no_known_word_is_left_alone(question: str) -> None:
+    assert Corrector(VOCABULARY).correct(question) == question
