@@ -12,6 +12,9 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+# As the command does: threads that wait do not spin. Read when torch is loaded, so set before.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 import pytest
 from fastapi.testclient import TestClient
 

@@ -15,9 +15,8 @@ import pytest
 from jinja2 import meta, nodes
 from starlette.testclient import TestClient
 
-from tryghed_search import app, pages, views
+from tryghed_search import app, pages, quoting, views
 from tryghed_search.passages import Report
-from tryghed_search.quoting import where
 
 REPORT = "/rapport/lokal-tryghed-1"
 BURGLARIES = "Hvor meget faldt antallet af indbrud i Hjørring?"
@@ -100,12 +99,6 @@ def main_of(tree: Node) -> Node:
     main = tree.first("main")
     main.content = [c for c in main.content if isinstance(c, str) or c.tag != "template"]
     return main
-
-
-@pytest.fixture
-def report(client: TestClient) -> Report:
-    found: Report = client.app.state.serving.reports[0]  # type: ignore[attr-defined]
-    return found
 
 
 def leaves(words: Any, path: str = "") -> dict[str, Any]:
@@ -418,7 +411,7 @@ def test_an_unknown_report_is_a_page_that_says_so(client: TestClient) -> None:
 
 
 def test_places_are_cited_by_short_titles(report: Report) -> None:
-    found = {passage.anchor: where(passage) for passage in report.passages}
+    found = {passage.anchor: quoting.where(passage) for passage in report.passages}
     assert found["hjoerring-laeringer-1"] == "Hjørring – Naboskab › Læringer i kommunen"
     assert found["aalborg-1"] == "Aalborg – Natteliv"
     assert found["kredsraad-lokalraad-1"] == "4 Kredsråd og lokalråd"
@@ -426,6 +419,34 @@ def test_places_are_cited_by_short_titles(report: Report) -> None:
     assert found["laesevejledning-politikere-2"] == "Målgruppe 1: Politikere"
     assert found["facilitator-kraever-1"].startswith("Kommunen som facilitator › Hvad kræver")
     assert max(map(len, found.values())) <= 90
+
+
+def test_a_passage_is_set_with_every_word_of_it(report: Report) -> None:
+    for passage in report.passages:
+        shown = [
+            "".join(run.text for run in line)
+            for part in quoting.parts(passage, passage.sentences[:2])
+            for line in part.lines
+        ]
+        lines = [passage.text[block.start : block.end] for block in passage.blocks]
+        assert shown == [line.removeprefix("- ") for line in lines]
+
+
+def test_a_mark_covers_its_sentence_and_nothing_else(report: Report) -> None:
+    for passage in report.passages:
+        for span in passage.sentences:
+            runs = [r for p in quoting.parts(passage, [span]) for line in p.lines for r in line]
+            marked = "".join(run.text for run in runs if run.mark)
+            assert marked == passage.text[slice(*span)].removeprefix("- ")
+
+
+def test_an_extract_is_short_and_in_the_passage_s_own_words(report: Report) -> None:
+    for passage in report.passages:
+        (first, *more) = quoting.extract(passage, ())
+        text = "".join(run.text for run in first.lines[0])
+        assert text.removesuffix(" …") in passage.text
+        assert not more or len(passage.text) <= quoting.SHORT
+        assert len(text) <= max(quoting.SHORT, quoting.EXTRACT + 2)
 
 
 # --- serving --------------------------------------------------------------------------------------

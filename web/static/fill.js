@@ -16,6 +16,7 @@ function bindings(element) {
 }
 
 function bind(element, view, pairs) {
+  let inside = true; // whether the element's children are still to be filled
   for (const [position, [target, name]] of pairs.entries()) {
     const value = name ? name.split(".").reduce((found, key) => found?.[key], view) : view;
     if (value === null || value === undefined || (target === "some" && !value.length)) {
@@ -26,14 +27,13 @@ function bind(element, view, pairs) {
       repeat(element, value, pairs.slice(position + 1));
       return;
     }
-    if (target === "text" || target === "parts") {
-      element.replaceChildren(...(target === "text" ? [String(value)] : value.map(partNode)));
-      return;
-    }
     if (target === "with") view = value;
-    else if (target !== "some") element.setAttribute(target, value);
+    else if (target === "text" || target === "parts") {
+      element.replaceChildren(...(target === "text" ? [String(value)] : value.map(partNode)));
+      inside = false;
+    } else if (target !== "some") element.setAttribute(target, value);
   }
-  for (const child of [...element.children]) bind(child, view, bindings(child));
+  if (inside) for (const child of [...element.children]) bind(child, view, bindings(child));
 }
 
 function repeat(element, items, pairs) {
