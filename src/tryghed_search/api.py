@@ -46,9 +46,7 @@ class AskRequest(BaseModel):
         max_length=MAX_HISTORY,
         description="Earlier questions of this conversation, oldest first.",
     )
-    limit: int = Field(
-        default=5, ge=1, le=MAX_LIMIT, strict=True, description="How many passages."
-    )
+    limit: int = Field(default=5, ge=1, le=MAX_LIMIT, strict=True, description="How many passages.")
     kind: FilterValues = Field(default_factory=list)
     municipality: FilterValues = Field(default_factory=list)
     audience: FilterValues = Field(default_factory=list)

@@ -60,10 +60,10 @@ def _add_health(app: FastAPI) -> None:
     )
     app.add_middleware(_Counted, counter=requests)
 
-    @app.get("/healthz", summary="Alive", tags=["health"])
-    async def healthz() -> PlainTextResponse:
+    @app.get("/healthz", summary="Alive", tags=["health"], response_class=PlainTextResponse)
+    async def healthz() -> str:
         """The process answers."""
-        return PlainTextResponse("ok")
+        return "ok"
 
     @app.get(
         "/readyz",
@@ -76,7 +76,12 @@ def _add_health(app: FastAPI) -> None:
         serving = current_serving(request)
         return JSONResponse({"status": "ready", "built": serving.manifest.built})
 
-    @app.get("/metrics", summary="Prometheus metrics", tags=["health"])
+    @app.get(
+        "/metrics",
+        summary="Prometheus metrics",
+        tags=["health"],
+        response_class=PlainTextResponse,
+    )
     async def metrics(request: Request) -> Response:
         """Counters and gauges as Prometheus reads them."""
         serving = current_serving(request)

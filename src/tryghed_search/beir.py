@@ -6,9 +6,9 @@ relevance as tab-separated ``query-id``, ``corpus-id``, ``score`` with a header.
 
 from __future__ import annotations
 
-import csv
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,38 +27,56 @@ Qrels = Mapping[str, Mapping[str, int]]
 
 def read_lines(path: Path) -> Iterator[tuple[str, str, str]]:
     """(id, title, text) of each line; ``QuestionsError`` names a line that is wrong."""
-    try:
-        with path.open(encoding="utf-8") as file:
-            for number, line in enumerate(file, start=1):
-                if not line.strip():
-                    continue
-                data = json.loads(line)
-                yield str(data["_id"]), str(data.get("title") or ""), str(data["text"])
-    except OSError as error:
-        raise QuestionsError(f"{path} cannot be read: {error.strerror}.") from None
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise QuestionsError(
-            f"{path}, line {number} must be a JSON object with '_id' and 'text'."
-        ) from None
+    for number, line in _lines(path):
+        try:
+            data = json.loads(line)
+            key, title, text = data["_id"], data.get("title") or "", data["text"]
+            if not isinstance(title, str) or not isinstance(text, str):
+                raise TypeError
+            # Half of a surrogate pair, as some crawled sets have it, is no text for a model.
+            yield str(key), _whole(title), _whole(text)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise QuestionsError(
+                f"{path}, line {number} must be a JSON object with '_id' and 'text'."
+            ) from None
 
 
 def read_qrels(path: Path) -> dict[str, dict[str, int]]:
     """Relevance by query and document; ``QuestionsError`` names a line that is wrong."""
     found: dict[str, dict[str, int]] = {}
+    for number, line in _lines(path):
+        row = line.split("\t")
+        if number == 1 and not row[-1].strip().lstrip("-").isdigit():
+            continue
+        try:
+            query, *_, document, score = row  # TREC's files have a column between the two
+            found.setdefault(query, {})[document] = int(score)
+        except ValueError:
+            raise QuestionsError(
+                f"{path}, line {number} must hold query-id, corpus-id and score, parted by tabs."
+            ) from None
+    return found
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Every line that holds anything, with its number; ``QuestionsError`` if it is not UTF-8."""
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            for number, row in enumerate(csv.reader(file, delimiter="\t"), start=1):
-                if not row or (number == 1 and not row[-1].strip().lstrip("-").isdigit()):
-                    continue
-                query, document, score = row[0], row[-2], int(row[-1])
-                found.setdefault(query, {})[document] = score
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                try:
+                    text = line.decode("utf-8").rstrip("\r\n")
+                except UnicodeDecodeError:
+                    raise QuestionsError(
+                        f"{path}, line {number} is not UTF-8; save the file as UTF-8."
+                    ) from None
+                if text.strip():
+                    yield number, text
     except OSError as error:
         raise QuestionsError(f"{path} cannot be read: {error.strerror}.") from None
-    except (ValueError, IndexError, UnicodeDecodeError):
-        raise QuestionsError(
-            f"{path}, line {number} must hold query-id, corpus-id and score, parted by tabs."
-        ) from None
-    return found
+
+
+def _whole(text: str) -> str:
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def searcher_over(
@@ -110,8 +128,11 @@ def evaluate(
     asked = [(key, text) for key, _, text in read_lines(queries) if _relevant(relevance.get(key))]
     if not asked:
         raise QuestionsError(f"No query of {queries} has a relevant document in {qrels}.")
-    searcher = searcher_over(documents, encoder, progress)
     ids = [key for key, _, _ in documents]
+    if len(set(ids)) < len(ids):
+        twice = next(key for key, count in Counter(ids).items() if count > 1)
+        raise QuestionsError(f"{corpus} holds the document {twice!r} twice; keep one of them.")
+    searcher = searcher_over(documents, encoder, progress)
     rows = [
         measures([ids[n] for n in searcher.rank(text, 10)], relevance[key]) for key, text in asked
     ]

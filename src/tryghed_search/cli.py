@@ -1,6 +1,7 @@
 """The command ``tryghed-search``.
 
-Everything heavy is imported where it is used, so that ``--help`` is instant.
+Everything heavy is imported where it is used, so that ``--help`` is instant; what is cheap to
+find out is found out before the model is loaded.
 """
 
 from __future__ import annotations
@@ -8,9 +9,11 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
+import socket
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -44,15 +47,25 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing
 
 
 def main() -> None:
-    """Run the command; a failure is one line on standard error and exit status 1."""
-    from tryghed_search.errors import TryghedError
+    """Run the command; a failure is one line on standard error.
 
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    Exit status 1, or 2 for a question that cannot be asked.
+    """
+    from tryghed_search.errors import BadQuestionError, TryghedError
+
+    # OpenMP's threads, torch's and FAISS', otherwise spin while they wait for one another, and on
+    # cores that others use too every question takes ten times as long. Read when torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    handler = logging.StreamHandler()
+    handler.setLevel(logging.WARNING)  # of its own, because bm25s sets its logger to DEBUG
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", handlers=[handler])
+    # It tells at length of a model that cannot be found, which our own line tells already.
+    logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
     try:
-        app()
+        app(prog_name="tryghed-search")
     except TryghedError as error:
         typer.echo(f"tryghed-search: {error}", err=True)
-        sys.exit(1)
+        sys.exit(2 if isinstance(error, BadQuestionError) else 1)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
@@ -64,7 +77,7 @@ def _settings(index: Path | None, model: str | None) -> Settings:
     from tryghed_search.errors import TryghedError
     from tryghed_search.settings import Settings
 
-    given = {"index": index, "model": model}
+    given: dict[str, Any] = {"index": index, "model": model}
     try:
         return Settings(**{key: value for key, value in given.items() if value is not None})
     except ValidationError as error:
@@ -156,14 +169,26 @@ def ask(
     model: ModelOption = None,
 ) -> None:
     """Answer one question in the report's own words."""
-    from tryghed_search.api import answer_model
-    from tryghed_search.passages import Filters, Question
+    from pydantic import ValidationError
+
+    from tryghed_search import api, problems, store
+    from tryghed_search.errors import BadQuestionError
 
     settings = _settings(index, model)
+    try:
+        request = api.AskRequest(
+            question=question,
+            history=history or [],
+            limit=limit,
+            kind=kind or [],
+            municipality=municipality or [],
+            audience=audience or [],
+        )
+    except ValidationError as error:
+        raise BadQuestionError(problems.said(error.errors())) from None
+    store.read_manifest(settings.index_folder())
     _, searcher = _searcher(settings, _encoder(settings))
-    filters = Filters(tuple(kind or ()), tuple(municipality or ()), tuple(audience or ()))
-    answer = searcher.ask(Question(question, tuple(history or ()), limit, filters))
-    body = answer_model(answer, searcher.reports)
+    body = api.answer_model(searcher.ask(api.question_of(request)), searcher.reports)
     if as_json:
         typer.echo(body.model_dump_json(indent=2))
         return
@@ -183,29 +208,56 @@ def serve(
     model: ModelOption = None,
 ) -> None:
     """Serve the page, the API and the widget; builds the index first when there is none."""
+    from tryghed_search.errors import NoIndexError
+
+    # uvicorn passes the signal on when it has shut down; to be stopped is not to fail.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    settings = _settings(index, model)
+    with _bound(host, port) as listener:
+        encoder = _encoder(settings)
+        try:
+            loaded = _searcher(settings, encoder)
+        except NoIndexError:
+            typer.echo("No index yet; building it first.", err=True)
+            _build(settings, encoder)
+            loaded = _searcher(settings, encoder)
+        _serve(listener, loaded)
+
+
+def _serve(listener: socket.socket, loaded: tuple[Manifest, Searcher]) -> None:
     import uvicorn
 
     from tryghed_search.app import create_app
-    from tryghed_search.errors import NoIndexError
 
-    settings = _settings(index, model)
-    encoder = _encoder(settings)
-    try:
-        loaded = _searcher(settings, encoder)
-    except NoIndexError:
-        typer.echo("No index yet; building it first.", err=True)
-        _build(settings, encoder)
-        loaded = _searcher(settings, encoder)
-    typer.echo(f"Serving on http://{host}:{port}", err=True)
-    uvicorn.run(
+    config = uvicorn.Config(
         create_app(loaded),
-        host=host,
-        port=port,
         log_level="warning",
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=10,
     )
+    host, port = listener.getsockname()[:2]
+    typer.echo(f"Serving on http://{f'[{host}]' if ':' in host else host}:{port}", err=True)
+    with suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """A socket on that address, not listening yet; taken before the work begins."""
+    from tryghed_search.errors import TryghedError
+
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        family, kind, protocol, _, address = found[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        raise TryghedError(
+            f"Cannot listen on {host}, port {port}: {error.strerror}. Name another address with "
+            "--host and --port, or stop the program that has it."
+        ) from None
+    return listener
 
 
 @app.command()
@@ -250,6 +302,7 @@ def _evaluate_questions(settings: Settings, path: Path, as_json: bool, misses: i
     from tryghed_search.search import Searcher
 
     labelled = evaluation.read_questions(path)
+    store.read_manifest(settings.index_folder())
     encoder = _encoder(settings)
     _, contents = store.load(settings.index_folder(), encoder.identity)
     systems = {"dense": DENSE_ALONE, "bm25": BM25_ALONE, "product": Weights()}
@@ -281,17 +334,19 @@ def _evaluate_questions(settings: Settings, path: Path, as_json: bool, misses: i
 
 
 def _print_tables(tables: dict[str, dict[str, dict[str, Any]]]) -> None:
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
     from tryghed_search.evaluation import Figure
 
-    console = Console(width=120)
+    console = Console(width=120, markup=False, emoji=False, highlight=False)
     for system, rows in tables.items():
-        table = Table(title=system, title_justify="left")
+        table = Table(title=system, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
         columns = ("hit@1", "hit@3", "hit@5", "mrr@10", "sentence")
-        for column in ("kind", "questions", *columns):
-            table.add_column(column, justify="left" if column == "kind" else "right")
+        table.add_column("kind", overflow="fold")
+        for column in ("questions", *columns):
+            table.add_column(column, justify="right", no_wrap=True)
         for kind, row in rows.items():
             if kind == "no-answer":
                 continue
@@ -303,7 +358,9 @@ def _print_tables(tables: dict[str, dict[str, dict[str, Any]]]) -> None:
 
 
 def _cell(figure: Any) -> str:
-    return f"{figure.value:.2f} [{figure.low:.2f}, {figure.high:.2f}]"
+    """A figure with its interval, short enough for five of them on a line: "0.86 [.80, 1.0]"."""
+    low, high = (f"{bound:.2f}".lstrip("0")[:3] for bound in (figure.low, figure.high))
+    return f"{figure.value:.2f} [{low}, {high}]"
 
 
 if __name__ == "__main__":

@@ -21,21 +21,25 @@ WORD = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*")
 # Abbreviations after which a sentence goes on; those in the second set may also end one, which
 # they do when the next word has a capital letter.
 _GOES_ON = frozenset(
-    "bl.a. ca. d. dvs. e.g. ekskl. el. evt. f.eks. fhv. fig. fx. hhv. hr. i.e. if. ifm. ift. iht. "
-    "inkl. jf. jf kap. kl. maks. mht. min. mio. mr. mrd. nr. pct. pga. pkt. s. sml. st. stk. tel. "
-    "tlf. vedr. vha.".split()
+    """
+    apr. art. aug. bl.a. ca. cand. d. dec. dr. dvs. e.g. eks. ekskl. el. evt. f.eks. feb. fhv.
+    fig. frk. fx. gl. hhv. hr. i.e. if. ifm. ift. iht. inkl. jan. jf jf. kap. kgs. kl. maks.
+    mht. min. mio. mr. mrd. ndr. nov. nr. okt. pga. pkt. pr. prof. s. sct. sdr. sept.
+    skt. sml. st. stk. stud. tel. tlf. vedr. vha.
+    """.split()
 )
-_MAY_END = frozenset("etc. m.fl. m.m. mfl. mm. mv. m.v. o.a. o.l. osv. v.".split())
-_END = re.compile(r"[.!?…]+[\"'»”’)\]]*(?=\s)")
+_MAY_END = frozenset("e.l. etc. m.fl. m.m. m.v. mdr. mfl. mm. mv. o.a. o.l. osv. pct. v.".split())
+_INITIALS = re.compile(r"(?:[a-zæøå]\.)+")
+_END = re.compile(r"[.!?…]+[\"'»«”’)\]]*(?=\s)")
 _MARKER = re.compile(r"(?:[-•–]\s+)?\d{1,3}[.)]?|[-•–]")
 
 STOP_WORDS = frozenset(
     """
     af alle alt altså and at blev blive bliver bort da de dem den denne der deres det dette dig din
-    disse dog du efter eller en end er et for fra får gør ham han har havde have hende her hvad hvem
-    hvilke hvilken hvilket hvis hvor hvordan hvorfor i ikke ind ja jeg jer jo kan kom kunne man mange
-    med men mere mig min mod må ned nej noget nogen nogle nu når og også om op os over på sig sin
-    skal skulle som så sådan til ud under var ved vi vil ville være været blot bare selv
+    disse dog du efter eller en end er et for fra får gør ham han har havde have hende her hvad
+    hvem hvilke hvilken hvilket hvis hvor hvordan hvorfor i ikke ind ja jeg jer jo kan kom kunne
+    man mange med men mere mig min mod må ned nej noget nogen nogle nu når og også om op os over på
+    sig sin skal skulle som så sådan til ud under var ved vi vil ville være været blot bare selv
     """.split()
 )
 ENGLISH_WORDS = frozenset(
@@ -64,7 +68,7 @@ def sentences(text: str) -> list[Span]:
     and the word before it is no abbreviation and no list number.
     """
     spans: list[Span] = []
-    start = 0
+    start = len(text) - len(text.lstrip())
     for match in _END.finditer(text):
         following = text[match.end() :].lstrip()
         if following and not _ends_here(text[start : match.end()], match.group(), following):
@@ -77,19 +81,19 @@ def sentences(text: str) -> list[Span]:
 
 
 def _ends_here(sentence: str, mark: str, following: str) -> bool:
-    first = following.lstrip("\"'»“”‘(")[:1]
+    first = following.lstrip("\"'»«“”‘(")[:1]
     if first.islower():
         return False
     if not mark.startswith(".") or mark.startswith(".."):
         return True
     if _MARKER.fullmatch(sentence.strip()):
         return False
-    last = sentence.split()[-1].lstrip("\"'»“”(").lower()
+    last = sentence.rsplit(maxsplit=1)[-1].lstrip("\"'»«“”(").lower()
     if last in _GOES_ON:
         return False
     if last in _MAY_END:
         return first.isupper()
-    return not re.fullmatch(r"[a-zæøå]\.", last) or first.isdigit()
+    return not _INITIALS.fullmatch(last) or first.isdigit()
 
 
 def words(text: str) -> list[str]:

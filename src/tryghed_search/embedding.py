@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -117,6 +117,7 @@ class Encoder:
             batch = order[at : at + _BATCH]
             outputs = encode(
                 [texts[i] for i in batch],
+                prompt=prompt,
                 output_value=None,
                 show_progress_bar=False,
                 batch_size=_BATCH,
@@ -182,11 +183,15 @@ def _no_tokens(
     )
 
 
-def _document_prompt(prompts: dict[str, str]) -> str:
-    """The prompt that ``encode_document`` uses, looked up in the same order."""
+def _document_prompt(prompts: Mapping[str, str | None]) -> str:
+    """The model's own prompt for documents: the first that says anything.
+
+    sentence-transformers adds an empty "document" to every model, and left to itself it would take
+    that and leave the "passage" of a model that calls its prompt so.
+    """
     for name in ("document", "passage", "corpus"):
-        if prompts.get(name):
-            return prompts[name]
+        if prompt := prompts.get(name):
+            return prompt
     return ""
 
 
@@ -197,11 +202,18 @@ def _load(model: str) -> SentenceTransformer:
 
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it warns of every retry
+    folder = Path(model)
+    if model.startswith(("/", ".", "~")) and not folder.is_dir():
+        raise ModelError(
+            f"There is no model folder {model}. Correct --model or TRYGHED_MODEL, or leave it out "
+            "for the bundled model."
+        )
     try:
         return SentenceTransformer(
             model,
             device="cpu",
-            local_files_only=Path(model).is_dir(),
+            local_files_only=folder.is_dir(),
             model_kwargs={"dtype": "float32"},
         )
     except Exception as error:
@@ -209,7 +221,8 @@ def _load(model: str) -> SentenceTransformer:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
         raise ModelError(
             f"The model {model!r} cannot be loaded: {reason[:200]} Name a sentence-transformers "
-            "model or its folder with --model or TRYGHED_MODEL, or leave it out for the bundled one."
+            "model or its folder with --model or TRYGHED_MODEL, or leave it out for the bundled "
+            "one."
         ) from None
 
 

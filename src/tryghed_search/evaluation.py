@@ -80,9 +80,13 @@ class Figure:
 def read_questions(path: Path) -> tuple[Labelled, ...]:
     """Read a question file; ``QuestionsError`` names the line that is wrong."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise QuestionsError(f"{path} cannot be read: {error}.") from None
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except OSError as error:
+        raise QuestionsError(f"{path} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError as error:
+        raise QuestionsError(
+            f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8."
+        ) from None
     found = [
         _labelled(line, f"{path}, line {n}") for n, line in enumerate(lines, 1) if line.strip()
     ]
@@ -218,7 +222,7 @@ def mean(values: Iterable[float]) -> Figure:
 
 
 def auroc(positive: Sequence[float], negative: Sequence[float]) -> Figure:
-    """The chance that a positive scores above a negative, ties half (Mann-Whitney), with interval."""
+    """The chance that a positive scores above a negative, ties half (Mann-Whitney)."""
     above, below = np.asarray(positive), np.asarray(negative)
     generator = np.random.default_rng(_SEED)
     wins = (above[:, None] > below[None, :]) + 0.5 * (above[:, None] == below[None, :])

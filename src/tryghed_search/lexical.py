@@ -47,10 +47,10 @@ class LexicalIndex:
 
         Terms that no document holds count nothing.
         """
-        known = [term for term in terms if term in self._retriever.vocab_dict]
+        known = [term for term in terms if term in self]
         if not known:
             return np.zeros(self._size, np.float32)
         return np.asarray(self._retriever.get_scores(known), dtype=np.float32)
 
     def __contains__(self, term: str) -> bool:
-        return term in self._retriever.vocab_dict
+        return bool(term) and term in self._retriever.vocab_dict  # bm25s adds an empty term

@@ -105,14 +105,16 @@ def parse(outline_toml: str, text: str, name: str = "outline.toml") -> Outline:
     raw = data.get("section")
     if not isinstance(raw, list) or not raw:
         raise OutlineError(f"{name} declares no [[section]].")
-    sections = _complete(raw, name)
+    places = _places(outline_toml, len(raw), name)
+    municipalities = _municipalities(data.get("municipalities", {}), name)
+    sections = _complete(raw, places, municipalities)
     return Outline(
         id=report_id,
         title=cast("str", report["title"]),
         publisher=cast("str", report["publisher"]),
         language=cast("str", report["language"]),
-        municipalities=_municipalities(data.get("municipalities", {}), name),
-        declared=tuple(_place(report_id, sections, text, name)),
+        municipalities=municipalities,
+        declared=tuple(_place(report_id, sections, text, places)),
     )
 
 
@@ -138,60 +140,90 @@ def _is_texts(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(v, str) and v.strip() for v in value)
 
 
-def _complete(raw: list[Any], name: str) -> list[dict[str, Any]]:
+def _places(outline_toml: str, count: int, name: str) -> list[str]:
+    """Where each section stands in the outline's file, for messages."""
+    lines = [
+        number
+        for number, line in enumerate(outline_toml.split("\n"), start=1)
+        if re.match(r"\s*\[\[\s*section\s*\]\]", line)
+    ]
+    if len(lines) != count:  # written in another way that TOML has
+        return [name] * count
+    return [f"{name}, line {number}" for number in lines]
+
+
+def _complete(
+    raw: list[Any], places: list[str], municipalities: Mapping[str, tuple[str, ...]]
+) -> list[dict[str, Any]]:
     """Every section with its keys checked and what it takes from the section it stands in."""
     complete: dict[str, dict[str, Any]] = {}
-    for position, given in enumerate(raw, start=1):
-        _check_keys(given, position, name)
+    for position, (given, place) in enumerate(zip(raw, places, strict=True), start=1):
+        _check_keys(given, position, place)
         slug, parent = given["slug"], given.get("in")
         if slug in complete:
-            raise OutlineError(f"{name}: the slug {slug!r} is declared twice.")
+            raise OutlineError(
+                f"{place}: the slug {slug!r} is declared twice: {given['title']!r} has it here, "
+                f"{complete[slug]['title']!r} has it already."
+            )
         if parent is not None and parent not in complete:
             raise OutlineError(
-                f"{name}: section {slug!r} stands in {parent!r}, which is not declared before it."
+                f"{place}: section {slug!r} stands in {parent!r}, which is not declared before it."
             )
         above = complete[parent] if parent is not None else {}
-        inherited = {key: above[key] for key in _INHERITED if key in above}
-        section = {**inherited, **given}
-        _check_values(section, name)
-        complete[slug] = section
-    for section in complete.values():
-        if section.get("entry", section["slug"]) not in complete:
+        if "leave_out" in above and "leave_out" not in given:
             raise OutlineError(
-                f"{name}: section {section['slug']!r} belongs to the entry "
-                f"{section['entry']!r}, which is not declared."
+                f"{place}: section {slug!r} stands in {parent!r}, which is left out; leave it out "
+                "too or let it stand elsewhere."
+            )
+        inherited = {key: above[key] for key in _INHERITED if key in above}
+        if "page" in given and "page_is" not in given and above.get("page_is") == "stated":
+            inherited.pop("page_is")  # that the report states the other page says nothing of this
+        section = {**inherited, **given}
+        _check_values(section, municipalities, place)
+        complete[slug] = section
+    for section, place in zip(complete.values(), places, strict=True):
+        entry = section.get("entry")
+        if entry is None:
+            continue
+        of = complete.get(entry, {})
+        if of.get("entry") != entry or "leave_out" in of:
+            raise OutlineError(
+                f"{place}: section {section['slug']!r} belongs to the entry {entry!r}, but no "
+                "section that is indexed has that slug and that entry."
             )
     return list(complete.values())
 
 
-def _check_keys(given: object, position: int, name: str) -> None:
+def _check_keys(given: object, position: int, place: str) -> None:
     if not isinstance(given, dict):
-        raise OutlineError(f"{name}: section number {position} must be a [[section]] table.")
+        raise OutlineError(f"{place}: section number {position} must be a [[section]] table.")
     label = given.get("slug", f"number {position}")
     for key in ("slug", "title", "opens"):
         if key not in given:
-            raise OutlineError(f"{name}: section {label!r} needs {key!r}.")
+            raise OutlineError(f"{place}: section {label!r} needs {key!r}.")
     for key, value in given.items():
         expected = _SECTION_KEYS.get(key)
         if expected is None:
             raise OutlineError(
-                f"{name}: section {label!r} has an unknown key {key!r}; known are "
+                f"{place}: section {label!r} has an unknown key {key!r}; known are "
                 f"{', '.join(_SECTION_KEYS)}."
             )
         wrong = not isinstance(value, expected) or isinstance(value, bool)
         if wrong or (expected is list and not _is_texts(value)):
             kind = {str: "a text", int: "a whole number", list: "a list of texts"}[expected]
-            raise OutlineError(f"{name}: {key!r} of section {label!r} must be {kind}.")
+            raise OutlineError(f"{place}: {key!r} of section {label!r} must be {kind}.")
     if not SLUG.fullmatch(given["slug"]):
         raise OutlineError(
-            f"{name}: the slug {given['slug']!r} may hold a-z, 0-9, '-' and '/' only "
+            f"{place}: the slug {given['slug']!r} may hold a-z, 0-9, '-' and '/' only "
             "(write æ as ae, ø as oe, å as aa)."
         )
     if not given["opens"]:
-        raise OutlineError(f"{name}: section {label!r} needs at least one opening line.")
+        raise OutlineError(f"{place}: section {label!r} needs at least one opening line.")
 
 
-def _check_values(section: Mapping[str, Any], name: str) -> None:
+def _check_values(
+    section: Mapping[str, Any], municipalities: Mapping[str, tuple[str, ...]], place: str
+) -> None:
     slug = section["slug"]
     if "leave_out" in section:
         return
@@ -199,51 +231,57 @@ def _check_values(section: Mapping[str, Any], name: str) -> None:
     for key, values in allowed.items():
         if key in section and section[key] not in values:
             raise OutlineError(
-                f"{name}: {key!r} of section {slug!r} is {section[key]!r}; "
+                f"{place}: {key!r} of section {slug!r} is {section[key]!r}; "
                 f"it must be one of {', '.join(values)}."
             )
     if "kind" not in section:
-        raise OutlineError(f"{name}: section {slug!r} needs a kind: one of {', '.join(KINDS)}.")
+        raise OutlineError(f"{place}: section {slug!r} needs a kind: one of {', '.join(KINDS)}.")
     if ("page" in section) != ("page_is" in section):
-        raise OutlineError(f"{name}: section {slug!r} needs page and page_is together.")
+        raise OutlineError(f"{place}: section {slug!r} needs page and page_is together.")
     for role in section.get("audiences", ()):
         if role not in ROLES:
             raise OutlineError(
-                f"{name}: section {slug!r} names the role {role!r}; known are {', '.join(ROLES)}."
+                f"{place}: section {slug!r} names the role {role!r}; known are {', '.join(ROLES)}."
+            )
+    for municipality in section.get("municipalities", ()):
+        if municipality not in municipalities:
+            raise OutlineError(
+                f"{place}: section {slug!r} names {municipality!r}; [municipalities] does not."
             )
 
 
 def _lines(text: str) -> Iterator[_Line]:
     """The lines that hold anything, with their place in the text."""
     start = 0
-    for number, line in enumerate(text.splitlines(keepends=True), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         folded = fold(line)
         if folded:
-            yield _Line(number, start, start + len(line.rstrip("\r\n")), folded)
-        start += len(line)
+            yield _Line(number, start, start + len(line.rstrip("\r")), folded)
+        start += len(line) + 1
 
 
 def _place(
-    report_id: str, sections: list[dict[str, Any]], text: str, name: str
+    report_id: str, sections: list[dict[str, Any]], text: str, places: list[str]
 ) -> Iterator[Declared]:
     """Find each section's opening lines, in order, and give it its extent."""
     lines = list(_lines(text))
-    places: list[tuple[int, int]] = []
+    openings: list[tuple[int, int]] = []
     at = 0
-    for section in sections:
+    for section, place in zip(sections, places, strict=True):
         found = _find(section, lines, at)
         if found is None:
-            raise OutlineError(_misfit(section, lines, at, name))
-        if not places and found > 0:
+            raise OutlineError(_misfit(section, lines, at, place))
+        if not openings and found > 0:
             raise OutlineError(
-                f"{name}: line {lines[0].number} of the text ({lines[0].text[:60]!r}) stands before "
-                f"the first section, {section['slug']!r}; declare it, with leave_out if need be."
+                f"{place}: line {lines[0].number} of the text ({lines[0].text[:60]!r}) stands "
+                f"before the first section, {section['slug']!r}; declare it, with leave_out if "
+                "need be."
             )
-        places.append((lines[found].start, lines[found + len(section["opens"]) - 1].end))
-        at = _after(section, lines, found + len(section["opens"]), name)
-    ends = [start for start, _ in places[1:]] + [len(text)]
+        openings.append((lines[found].start, lines[found + len(section["opens"]) - 1].end))
+        at = _after(section, lines, found + len(section["opens"]), place)
+    ends = [start for start, _ in openings[1:]] + [len(text)]
     paths: dict[str, tuple[str, ...]] = {}
-    for section, (start, opened), end in zip(sections, places, ends, strict=True):
+    for section, (start, opened), end in zip(sections, openings, ends, strict=True):
         path = (*paths.get(section.get("in", ""), ()), section["title"])
         paths[section["slug"]] = path
         yield _declared(report_id, section, path, start, opened, end)
@@ -260,7 +298,7 @@ def _find(section: Mapping[str, Any], lines: list[_Line], at: int) -> int | None
     return None
 
 
-def _after(section: Mapping[str, Any], lines: list[_Line], at: int, name: str) -> int:
+def _after(section: Mapping[str, Any], lines: list[_Line], at: int, place: str) -> int:
     """The index of the line from which the next section's opening is looked for."""
     closes = section.get("closes")
     if closes is None:
@@ -269,24 +307,24 @@ def _after(section: Mapping[str, Any], lines: list[_Line], at: int, name: str) -
         if lines[index].text == fold(closes):
             return index + 1
     raise OutlineError(
-        f"{name}: section {section['slug']!r} should close with {fold(closes)!r}, but no line from "
-        f"line {lines[at - 1].number} of the text on does. Correct 'closes'."
+        f"{place}: section {section['slug']!r} should close with {fold(closes)!r}, but no line "
+        f"from line {lines[at - 1].number} of the text on does. Correct 'closes'."
     )
 
 
-def _misfit(section: Mapping[str, Any], lines: list[_Line], at: int, name: str) -> str:
+def _misfit(section: Mapping[str, Any], lines: list[_Line], at: int, place: str) -> str:
     """Why a section's opening is not where the outline has it, with the line."""
     slug, expected = section["slug"], " / ".join(fold(line) for line in section["opens"])
     earlier = _find(section, lines[:at], 0)
     if earlier is not None:
         return (
-            f"{name}: section {slug!r} is out of order: its opening {expected!r} stands on line "
+            f"{place}: section {slug!r} is out of order: its opening {expected!r} stands on line "
             f"{lines[earlier].number} of the text, before the section declared above it. "
             "Put the sections in the order of the text."
         )
     number = lines[at].number if at < len(lines) else (lines[-1].number if lines else 0)
     return (
-        f"{name}: section {slug!r} should open with {expected!r}, but no line from line {number} "
+        f"{place}: section {slug!r} should open with {expected!r}, but no line from line {number} "
         "of the text on does. Correct 'opens' so that it repeats the text's line."
     )
 

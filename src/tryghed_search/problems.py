@@ -15,8 +15,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tryghed_search.errors import BadQuestionError, NotReadyError
 
-MAX_BODY = 64 * 1024
-"""Bytes of a request's body at most: a question with ten earlier ones is far below it."""
+MAX_BODY = 128 * 1024
+"""Bytes of a body at most: a question with ten earlier ones fits, however it is escaped."""
 
 logger = logging.getLogger(__name__)
 

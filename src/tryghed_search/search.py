@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tryghed_search import build, confidence, conversation, danish, notices, ranking, store, wording
+from tryghed_search import confidence, conversation, danish, notices, ranking, store, wording
 from tryghed_search.errors import BadQuestionError
 from tryghed_search.passages import (
     ENTRY_KINDS,
@@ -18,22 +18,19 @@ from tryghed_search.passages import (
     Question,
     Report,
     SectionHit,
-    Span,
 )
 from tryghed_search.places import Gazetteer
-from tryghed_search.tokens import LateInteraction
+from tryghed_search.scoring import Reading, Scorer
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from tryghed_search.embedding import Encoded, Encoder
+    from tryghed_search.embedding import Encoder
 
 MAX_QUESTION = 500
 MAX_HISTORY = 10
 MAX_LIMIT = 20
 
-_NEIGHBOURS = 1024
-"""Vectors looked at for one question; all of them in an index of this report's size."""
 _NAMED = 0.15
 """Added to passages of a municipality that the question names."""
 _HISTORY_SHARE = 0.5
@@ -42,23 +39,9 @@ _CARRIED = 0.15
 """Added to the passages of the section that a follow-up stays in."""
 _HISTORY_SHARE_OF_A_NAME = 0.9
 """The same for a question that says nothing but another name ("og i Gentofte?")."""
-_SIDE_SENTENCE = 0.9
-"""A further sentence is highlighted from this share of the best sentence's score."""
 _SECTION_HITS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    """One text as the searcher reads it: corrected, encoded, scored."""
-
-    text: str
-    encoded: Encoded
-    scores: ranking.Scores
-    similarities: npt.NDArray[np.float32]
-    weights: npt.NDArray[np.float32]
-    cosines: dict[tuple[int, int], float]
-    """(passage, sentence) to the cosine with the question."""
-    fused: npt.NDArray[np.float32]
+_LOOKED_AT = 5
+"""Best passages that the confidence in an answer rests on."""
 
 
 class Searcher:
@@ -71,13 +54,8 @@ class Searcher:
         weights: ranking.Weights | None = None,
     ) -> None:
         self._contents = contents
-        self._encoder = encoder
-        self._weights = weights or ranking.Weights()
         self._passages = contents.passages
-        self._late = LateInteraction(contents.tokens)
-        vocabulary = build.vocabulary(self._passages)
-        self._compounds = danish.compound_parts(vocabulary)
-        self._corrector = wording.Corrector(vocabulary)
+        self._scorer = Scorer(contents, encoder, weights or ranking.Weights())
         self._gazetteer = Gazetteer(contents.municipalities)
         self._titles = {
             (report.id, section.slug): section.title
@@ -90,6 +68,12 @@ class Searcher:
         """The reports in the index."""
         return self._contents.reports
 
+    def weighing(self, weights: ranking.Weights) -> Searcher:
+        """A searcher over the same index that weighs the scores otherwise, for comparisons."""
+        other = copy.copy(self)
+        other._scorer = self._scorer.weighing(weights)
+        return other
+
     # --- asking -----------------------------------------------------------------------------------
 
     def ask(self, question: Question) -> Answer:
@@ -100,17 +84,18 @@ class Searcher:
         """
         text = self._checked(question)
         allowed = self._allowed(question.filters)
-        own, fused = self._read_in_context(text, question.history)
-        ranked = ranking.order(fused, allowed)[: question.limit]
+        own, meant, fused = self._read_in_context(text, question.history)
+        best = ranking.order(fused, allowed)
+        ranked = best[: question.limit]
         language = wording.language(text)
-        likely = self._probability(text, own, ranked)
+        likely = confidence.probability(self._signals(meant, fused, best)) if best else 0.0
         answered = bool(ranked) and likely >= confidence.ANSWERED_FROM
         hits = tuple(
             Hit(
                 passage=self._passages[i],
                 rank=rank,
                 score=round(float(min(1.0, fused[i])), 4),
-                highlights=self._highlights(own, i),
+                highlights=self._scorer.highlights(own, i),
             )
             for rank, i in enumerate(ranked, start=1)
         )
@@ -133,7 +118,7 @@ class Searcher:
 
     def rank(self, text: str, count: int) -> list[int]:
         """Numbers of the ``count`` best passages for a text of any length, best first."""
-        fused = self._with_names(self._read([text])[0].fused, text)
+        fused = self._with_names(self._scorer.read([text])[0].fused, text)
         return ranking.order(fused, np.ones(len(self._passages), dtype=bool))[:count]
 
     def _checked(self, question: Question) -> str:
@@ -173,17 +158,17 @@ class Searcher:
 
     def _read_in_context(
         self, text: str, history: Sequence[str]
-    ) -> tuple[_Reading, npt.NDArray[np.float32]]:
-        """The question as it stands, and the fused scores with the one before it if it needs it."""
+    ) -> tuple[Reading, Reading, npt.NDArray[np.float32]]:
+        """The question as it stands, as it is meant after the ones before it, and fused scores."""
         resolved = conversation.resolve(text, history, self._gazetteer)
         if resolved is None:
-            own = self._read([text])[0]
-            return own, self._with_names(own.fused, text)
-        own, joined, before = self._read([text, resolved.joined, resolved.before])
+            own = self._scorer.read([text])[0]
+            return own, own, self._with_names(own.fused, text)
+        own, joined, before = self._scorer.read([text, resolved.joined, resolved.before])
         share = np.float32(_HISTORY_SHARE_OF_A_NAME if resolved.only_a_name else _HISTORY_SHARE)
         mixed = (1 - share) * own.fused + share * joined.fused
         mixed = self._carried(mixed, self._with_names(before.fused, resolved.before), resolved)
-        return own, self._with_names(mixed, resolved.joined)
+        return own, joined, self._with_names(mixed, resolved.joined)
 
     def _carried(
         self,
@@ -213,95 +198,23 @@ class Searcher:
         raised = fused + np.float32(_NAMED) * about.astype(np.float32)
         return np.asarray(raised / np.float32(1 + _NAMED), dtype=np.float32)
 
-    # --- scoring ----------------------------------------------------------------------------------
+    def signals(self, question: Question) -> confidence.Signals:
+        """What the confidence in an answer to one question rests on."""
+        text = self._checked(question)
+        _, meant, fused = self._read_in_context(text, question.history)
+        best = ranking.order(fused, self._allowed(question.filters))
+        return self._signals(meant, fused, best)
 
-    def _read(self, texts: Sequence[str]) -> list[_Reading]:
-        corrected = [self._corrector.correct(text) for text in texts]
-        encoded = self._encoder.encode_questions(corrected)
-        return [self._score(text, e) for text, e in zip(corrected, encoded, strict=True)]
-
-    def _score(self, text: str, encoded: Encoded) -> _Reading:
-        count = len(self._passages)
-        rows, cosines = self._contents.vectors.search(encoded.pooled, _NEIGHBOURS)
-        found = self._contents.rows[rows]
-        floor = float(cosines.min())
-        best = {
-            kind: ranking.best_per_group(
-                cosines[found[:, 1] == kind], found[found[:, 1] == kind, 0], count, floor
-            )
-            for kind in (store.PASSAGE, store.SENTENCE, store.READER_QUESTION)
-        }
-        weights = self._late.weights(encoded.ids)
-        similarities = self._late.similarities(encoded)
-        scores = ranking.Scores(
-            dense=best[store.PASSAGE],
-            sentence=best[store.SENTENCE],
-            late=self._late.passages(similarities, weights),
-            words=self._contents.words.scores(danish.terms(text, self._compounds)),
-            grams=self._contents.grams.scores(danish.grams(text)),
-            asked=best[store.READER_QUESTION],
+    def _signals(
+        self, reading: Reading, fused: npt.NDArray[np.float32], best: Sequence[int]
+    ) -> confidence.Signals:
+        top = list(best[:_LOOKED_AT])
+        return confidence.Signals(
+            sentence=float(reading.scores.sentence[top].max()),
+            coverage=self._scorer.coverage(reading, top),
+            unreported=float(bool(self._gazetteer.unreported(reading.text))),
+            read=self._scorer.answers(reading, top, fused[top]),
         )
-        sentences = found[:, 1] == store.SENTENCE
-        return _Reading(
-            text=text,
-            encoded=encoded,
-            scores=scores,
-            similarities=similarities,
-            weights=weights,
-            cosines={
-                (int(passage), int(number)): float(cosine)
-                for (passage, _, number), cosine in zip(
-                    found[sentences], cosines[sentences], strict=True
-                )
-            },
-            fused=ranking.fuse(scores, self._weights),
-        )
-
-    def _highlights(self, reading: _Reading, number: int) -> tuple[Span, ...]:
-        """The passage's sentences that answer best, best first: one, or two that are as good.
-
-        A heading is never highlighted where there is a sentence.
-        """
-        passage = self._passages[number]
-        headings = {block.start for block in passage.blocks if block.role == "heading"}
-        spans = passage.sentences
-        late = self._late.sentences(reading.similarities, reading.weights, number, len(spans))
-        floor = min(reading.cosines.values(), default=0.0)
-        pooled = np.array([reading.cosines.get((number, n), floor) for n in range(len(spans))])
-        scores = late + pooled
-        candidates = [n for n, (start, _) in enumerate(spans) if start not in headings]
-        candidates = candidates or list(range(len(spans)))
-        ranked = sorted(candidates, key=lambda n: (-scores[n], n))[:2]
-        best = scores[ranked[0]]
-        return tuple(
-            spans[n] for n in ranked if n == ranked[0] or scores[n] >= best * _SIDE_SENTENCE
-        )
-
-    def _probability(self, text: str, reading: _Reading, ranked: Sequence[int]) -> float:
-        if not ranked:
-            return 0.0
-        top = list(ranked[:3])
-        return confidence.probability(
-            confidence.Signals(
-                late=float(reading.scores.late[top].max()),
-                sentence=float(reading.scores.sentence[top].max()),
-                coverage=self._coverage(reading, top),
-                unreported=float(bool(self._gazetteer.unreported(text))),
-            )
-        )
-
-    def _coverage(self, reading: _Reading, top: Sequence[int]) -> float:
-        """The share of the question's tokens, weighted by rarity, that a top passage matches."""
-        total = float(reading.weights.sum())
-        if total <= 0:
-            return 0.0
-        bounds = self._contents.tokens.bounds
-        best = 0.0
-        for number in top:
-            start, end = bounds[number : number + 2]
-            matched = reading.similarities[:, start:end].max(axis=1, initial=-1.0) > 0.5
-            best = max(best, float(reading.weights[matched].sum()) / total)
-        return best
 
     def _suggestions(
         self, ranked: Sequence[int], asked: Sequence[str], answered: bool
@@ -348,7 +261,7 @@ class Searcher:
             ]
             return tuple(sorted(hits, key=lambda hit: hit.section.start))
         text = self._checked(Question(topic))
-        reading = self._read([text])[0]
+        reading = self._scorer.read([text])[0]
         fused = self._with_names(reading.fused, text)
         scored = []
         for key, members in groups.items():
@@ -371,7 +284,7 @@ class Searcher:
         key: tuple[str, str],
         score: float,
         numbers: Sequence[int],
-        found: tuple[_Reading, npt.NDArray[np.float32]] | None,
+        found: tuple[Reading, npt.NDArray[np.float32]] | None,
     ) -> SectionHit:
         report = next(report for report in self.reports if report.id == key[0])
         return SectionHit(
@@ -383,7 +296,7 @@ class Searcher:
                     passage=self._passages[i],
                     rank=rank,
                     score=round(float(min(1.0, found[1][i])), 4) if found else 1.0,
-                    highlights=self._highlights(found[0], i) if found else (),
+                    highlights=self._scorer.highlights(found[0], i) if found else (),
                 )
                 for rank, i in enumerate(numbers, start=1)
             ),

@@ -119,6 +119,7 @@ def write(folder: Path, contents: Contents, model: ModelIdentity, built: str) ->
 
 def _why(folder: Path, error: OSError) -> str:
     what = {
+        None: "the disk is full",  # numpy keeps no number when it cannot write an array to its end
         errno.EACCES: "this user may not write there",
         errno.EPERM: "this user may not write there",
         errno.EROFS: "the file system is read-only",
@@ -127,7 +128,7 @@ def _why(folder: Path, error: OSError) -> str:
         errno.EFBIG: "a file would be larger than allowed",
         errno.ENOTDIR: "there is a file where a folder should be",
         errno.EEXIST: "there is a file where a folder should be",
-    }.get(error.errno or 0, error.strerror or str(error))
+    }.get(error.errno, error.strerror or str(error))
     return (
         f"The index cannot be written to {folder}: {what}. The old index, if there is one, is "
         "untouched. Free space, mend the rights or name another folder with --index or "
@@ -216,8 +217,9 @@ def _switch(folder: Path, manifest: Manifest) -> None:
         _sync(new)
         new.replace(folder / MANIFEST)
     except OSError:
-        new.unlink(missing_ok=True)
         shutil.rmtree(folder / manifest.folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            new.unlink()
         raise
     _sync(folder)
 
@@ -245,7 +247,7 @@ def read_manifest(folder: Path) -> Manifest:
         raise NoIndexError(
             f"There is no index in {folder}. Build it with 'tryghed-search ingest'."
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DamagedIndexError(f"{path} cannot be read ({error}). {_REBUILD}") from None
     try:
         if data["format"] != FORMAT:
@@ -257,11 +259,11 @@ def read_manifest(folder: Path) -> Manifest:
             format=data["format"],
             built=str(data["built"]),
             folder=str(data["folder"]),
-            model=ModelIdentity(**data["model"]),
+            model=_model(data["model"]),
             counts={str(k): int(v) for k, v in data["counts"].items()},
             files={str(k): dict(v) for k, v in data["files"].items()},
         )
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         raise DamagedIndexError(f"{path} is not a manifest of an index. {_REBUILD}") from None
     unsafe = [name for name in (manifest.folder, *manifest.files) if not _is_inside(name)]
     if unsafe or "/" in manifest.folder:
@@ -269,9 +271,15 @@ def read_manifest(folder: Path) -> Manifest:
     return manifest
 
 
+def _model(data: Mapping[str, Any]) -> ModelIdentity:
+    texts = {key: str(value) for key, value in data.items() if key != "dimension"}
+    return ModelIdentity(**texts, dimension=int(data["dimension"]))
+
+
 def _is_inside(name: str) -> bool:
     path = Path(name)
-    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts
+    within = bool(path.parts) and not path.is_absolute() and ".." not in path.parts
+    return within and "\0" not in name
 
 
 def load(folder: Path, model: ModelIdentity) -> tuple[Manifest, Contents]:
@@ -281,6 +289,17 @@ def load(folder: Path, model: ModelIdentity) -> tuple[Manifest, Contents]:
     ``OtherModelError`` (the index was made with another model or format).
     """
     manifest = read_manifest(folder)
+    while True:
+        try:
+            return manifest, _load(folder, manifest, model)
+        except DamagedIndexError:
+            newer = read_manifest(folder)
+            if newer.folder == manifest.folder:
+                raise
+            manifest = newer  # an ingest has switched over and removed the one being read
+
+
+def _load(folder: Path, manifest: Manifest, model: ModelIdentity) -> Contents:
     if manifest.model != model:
         raise OtherModelError(
             f"The index in {folder} was made with the model {manifest.model.name} "
@@ -296,10 +315,11 @@ def load(folder: Path, model: ModelIdentity) -> tuple[Manifest, Contents]:
             f"The index in {folder} cannot be read ({type(error).__name__}). {_REBUILD}"
         ) from None
     _check_counts(folder, manifest, contents)
-    return manifest, contents
+    return contents
 
 
 def _check_files(generation: Path, manifest: Manifest) -> None:
+    """Every file that the manifest names is as it was written, and there is no other to read."""
     for name, expected in manifest.files.items():
         path = generation / name
         try:
@@ -312,6 +332,11 @@ def _check_files(generation: Path, manifest: Manifest) -> None:
         if not whole:
             raise DamagedIndexError(
                 f"The index file {path} is damaged: it is not as it was written. {_REBUILD}"
+            )
+    for path in sorted(generation.rglob("[!.]*")):
+        if path.is_file() and path.relative_to(generation).as_posix() not in manifest.files:
+            raise DamagedIndexError(
+                f"The index file {path} is not one that was written. {_REBUILD}"
             )
 
 

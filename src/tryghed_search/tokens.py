@@ -47,7 +47,7 @@ class TokenVectors:
         dimension = encoded[0].pooled.shape[0]
         mean = stacked.mean(axis=0) if len(stacked) else np.zeros(dimension, np.float32)
         return cls(
-            vectors=_unit(stacked - mean).astype(np.float16),
+            vectors=unit(stacked - mean).astype(np.float16),
             ids=np.concatenate([e.ids for e in encoded]),
             sentences=np.concatenate(list(sentences)).astype(np.int32),
             bounds=np.concatenate([[0], np.cumsum([len(e.ids) for e in encoded])]).astype(np.int64),
@@ -85,9 +85,17 @@ class LateInteraction:
         df = np.array([self._counts.get(int(i), 0) for i in ids], dtype=np.float32)
         return np.log1p((self._passages - df + 0.5) / (df + 0.5)).astype(np.float32)
 
+    def centred(self, question: Encoded) -> npt.NDArray[np.float32]:
+        """The question's tokens as the passages' are kept, (m, d) float32, rows of unit length."""
+        return unit(question.tokens - self._tokens.mean)
+
+    def vectors_of(self, passage: int) -> npt.NDArray[np.float32]:
+        """The token vectors of one passage, (n, d) float32, rows of unit length."""
+        return self._vectors[self._tokens.bounds[passage] : self._tokens.bounds[passage + 1]]
+
     def similarities(self, question: Encoded) -> npt.NDArray[np.float32]:
         """Cosines of the question's tokens with all tokens of all passages, (m, t) float32."""
-        return np.asarray(_unit(question.tokens - self._tokens.mean) @ self._vectors.T)
+        return np.asarray(self.centred(question) @ self._vectors.T)
 
     def passages(
         self, similarities: npt.NDArray[np.float32], weights: npt.NDArray[np.float32]
@@ -95,9 +103,10 @@ class LateInteraction:
         """Weighted MaxSim of each passage, (n,) float32 from -1 to 1."""
         if not len(similarities) or not self:
             return np.zeros(self._passages, np.float32)
-        starts = self._tokens.bounds[:-1]
-        best = np.maximum.reduceat(similarities, np.minimum(starts, len(self._vectors) - 1), axis=1)
-        best[:, starts == self._tokens.bounds[1:]] = 0.0
+        bounds = self._tokens.bounds
+        some = bounds[:-1] < bounds[1:]  # reduceat knows no empty stretches
+        best = np.zeros((len(similarities), self._passages), np.float32)
+        best[:, some] = np.maximum.reduceat(similarities, bounds[:-1][some], axis=1)
         return np.asarray(weights @ best / max(float(weights.sum()), 1e-9), dtype=np.float32)
 
     def sentences(
@@ -121,6 +130,7 @@ class LateInteraction:
         return scores / max(float(weights.sum()), 1e-9)
 
 
-def _unit(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def unit(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Rows at unit length, (n, d) float32; a row of zeros stays one."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.asarray(vectors / np.maximum(lengths, 1e-9), dtype=np.float32)

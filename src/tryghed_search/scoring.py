@@ -1,0 +1,159 @@
+"""One text against every passage: the six scores, their fusion, and the sentences that answer."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tryghed_search import build, bundled, danish, ranking, store, wording
+from tryghed_search.passages import Span
+from tryghed_search.reader import TrainedReader
+from tryghed_search.tokens import LateInteraction
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from tryghed_search.embedding import Encoded, Encoder
+
+_NEIGHBOURS = 1024
+"""Vectors looked at for one question; all of them in an index of this report's size."""
+_SHARPNESS = 6.0
+"""How much more a better-ranked passage counts for whether the report answers."""
+_SIDE_SENTENCE = 0.9
+"""A further sentence is highlighted from this share of the best sentence's score."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One text as the searcher reads it: corrected, encoded, scored."""
+
+    text: str
+    encoded: Encoded
+    scores: ranking.Scores
+    similarities: npt.NDArray[np.float32]
+    weights: npt.NDArray[np.float32]
+    cosines: dict[tuple[int, int], float]
+    """(passage, sentence) to the cosine with the question."""
+    fused: npt.NDArray[np.float32]
+
+
+class Scorer:
+    """Scores texts against one loaded index with the model that made it."""
+
+    def __init__(
+        self, contents: store.Contents, encoder: Encoder, weights: ranking.Weights
+    ) -> None:
+        self._contents = contents
+        self._encoder = encoder
+        self._weights = weights
+        self._passages = contents.passages
+        self._late = LateInteraction(contents.tokens)
+        self._reader = TrainedReader() if encoder.identity.sha256 == bundled.PACKED_SHA256 else None
+        vocabulary = build.vocabulary(self._passages)
+        self._compounds = danish.compound_parts(vocabulary)
+        self._corrector = wording.Corrector(vocabulary)
+
+    def weighing(self, weights: ranking.Weights) -> Scorer:
+        """A scorer over the same index that weighs the scores otherwise."""
+        other = copy.copy(self)
+        other._weights = weights
+        return other
+
+    def read(self, texts: Sequence[str]) -> list[Reading]:
+        """Correct, encode and score texts, all in one pass of the encoder."""
+        corrected = [self._corrector.correct(text) for text in texts]
+        encoded = self._encoder.encode_questions(corrected)
+        return [self._score(text, e) for text, e in zip(corrected, encoded, strict=True)]
+
+    def _score(self, text: str, encoded: Encoded) -> Reading:
+        count = len(self._passages)
+        rows, cosines = self._contents.vectors.search(encoded.pooled, _NEIGHBOURS)
+        found = self._contents.rows[rows]
+        floor = float(cosines.min())
+        best = {
+            kind: ranking.best_per_group(
+                cosines[found[:, 1] == kind], found[found[:, 1] == kind, 0], count, floor
+            )
+            for kind in (store.PASSAGE, store.SENTENCE, store.READER_QUESTION)
+        }
+        weights = self._late.weights(encoded.ids)
+        similarities = self._late.similarities(encoded)
+        scores = ranking.Scores(
+            dense=best[store.PASSAGE],
+            sentence=best[store.SENTENCE],
+            late=self._late.passages(similarities, weights),
+            words=self._contents.words.scores(danish.terms(text, self._compounds)),
+            grams=self._contents.grams.scores(danish.grams(text)),
+            asked=best[store.READER_QUESTION],
+        )
+        sentences = found[:, 1] == store.SENTENCE
+        return Reading(
+            text=text,
+            encoded=encoded,
+            scores=scores,
+            similarities=similarities,
+            weights=weights,
+            cosines={
+                (int(passage), int(number)): float(cosine)
+                for (passage, _, number), cosine in zip(
+                    found[sentences], cosines[sentences], strict=True
+                )
+            },
+            fused=ranking.fuse(scores, self._weights),
+        )
+
+    def highlights(self, reading: Reading, number: int) -> tuple[Span, ...]:
+        """The passage's sentences that answer best, best first: one, or two that are as good.
+
+        A heading is never highlighted where there is a sentence.
+        """
+        passage = self._passages[number]
+        headings = {block.start for block in passage.blocks if block.role == "heading"}
+        spans = passage.sentences
+        late = self._late.sentences(reading.similarities, reading.weights, number, len(spans))
+        floor = min(reading.cosines.values(), default=0.0)
+        pooled = np.array([reading.cosines.get((number, n), floor) for n in range(len(spans))])
+        scores = late + pooled
+        candidates = [n for n, (start, _) in enumerate(spans) if start not in headings]
+        candidates = candidates or list(range(len(spans)))
+        ranked = sorted(candidates, key=lambda n: (-scores[n], n))[:2]
+        best = scores[ranked[0]]
+        return tuple(
+            spans[n] for n in ranked if n == ranked[0] or scores[n] >= best * _SIDE_SENTENCE
+        )
+
+    def coverage(self, reading: Reading, top: Sequence[int]) -> float:
+        """The share of the question's tokens, weighted by rarity, that a top passage matches.
+
+        1 for a model without token vectors, of which nothing can be said.
+        """
+        if not self._late:
+            return 1.0
+        total = float(reading.weights.sum())
+        if total <= 0:
+            return 0.0
+        bounds = self._contents.tokens.bounds
+        best = 0.0
+        for number in top:
+            start, end = bounds[number : number + 2]
+            matched = reading.similarities[:, start:end].max(axis=1, initial=-1.0) > 0.5
+            best = max(best, float(reading.weights[matched].sum()) / total)
+        return best
+
+    def answers(
+        self, reading: Reading, top: Sequence[int], fused: npt.NDArray[np.float32]
+    ) -> float | None:
+        """The reader's logit over the passages ``top``, those with the better scores counting more.
+
+        ``fused`` has the passages' scores. None for a model without a reader.
+        """
+        if self._reader is None or not len(top):
+            return None
+        passages = [self._late.vectors_of(number) for number in top]
+        logits = self._reader.logits(self._late.centred(reading.encoded), passages)
+        shares = np.exp(_SHARPNESS * (fused - fused.max()))
+        return float(np.asarray(logits) @ shares / shares.sum())

@@ -1,0 +1,99 @@
+"""The product on its labelled questions: a floor under the figures that README gives."""
+
+import json
+from collections import Counter
+
+import pytest
+
+from conftest import ROOT
+from tryghed_search import build, evaluation
+from tryghed_search.outline import fold
+from tryghed_search.passages import Report
+from tryghed_search.ranking import BM25_ALONE, DENSE_ALONE
+from tryghed_search.search import Searcher
+
+FOLDER = ROOT / "tests" / "questions"
+
+
+@pytest.fixture(scope="module")
+def halves() -> dict[str, tuple[evaluation.Labelled, ...]]:
+    return {
+        half: evaluation.read_questions(FOLDER / f"{half}.jsonl") for half in ("tuning", "test")
+    }
+
+
+@pytest.fixture(scope="module")
+def figures(
+    searcher: Searcher, halves: dict[str, tuple[evaluation.Labelled, ...]]
+) -> dict[str, dict[str, object]]:
+    return evaluation.figures(evaluation.run(searcher, halves["test"]))
+
+
+def _value(row: dict[str, object], name: str) -> float:
+    figure = row[name]
+    assert isinstance(figure, evaluation.Figure)
+    return figure.value
+
+
+def test_no_question_stands_twice_or_in_both_halves(
+    halves: dict[str, tuple[evaluation.Labelled, ...]],
+) -> None:
+    questions = [(q.question, q.history) for half in halves.values() for q in half]
+    ids = [q.id for half in halves.values() for q in half]
+    assert max(Counter(questions).values()) == 1
+    assert max(Counter(ids).values()) == 1
+
+
+def test_the_halves_are_parted_by_the_passage_that_answers(
+    halves: dict[str, tuple[evaluation.Labelled, ...]], report: Report
+) -> None:
+    first = {
+        half: {
+            next(p.id for p in report.passages if fold(q.evidence[0]) in p.text)
+            for q in questions
+            if q.evidence
+        }
+        for half, questions in halves.items()
+    }
+    assert not first["tuning"] & first["test"]
+
+
+def test_reader_questions_and_labelled_questions_are_not_the_same(
+    halves: dict[str, tuple[evaluation.Labelled, ...]], source: build.Source
+) -> None:
+    asked = {q.casefold() for r in source.reader_questions.values() for q in (r.suggest, *r.questions)}
+    shared = [q.question for half in halves.values() for q in half if q.question.casefold() in asked]
+    assert len(shared) <= 3, shared
+
+
+def test_the_product_finds_what_is_asked_for(figures: dict[str, dict[str, object]]) -> None:
+    assert _value(figures["all"], "hit@5") >= FLOOR["hit@5"]
+    assert _value(figures["all"], "mrr@10") >= FLOOR["mrr@10"]
+    assert _value(figures["topic"], "mrr@10") >= FLOOR["topic"]
+    assert _value(figures["follow-up"], "mrr@10") >= FLOOR["follow-up"]
+
+
+def test_the_product_says_no_when_the_report_does_not_say(
+    figures: dict[str, dict[str, object]],
+) -> None:
+    row = figures["no-answer"]
+    assert _value(row, "refused") <= FLOOR["refused"]
+    assert _value(row, "false answers near") <= FLOOR["false near"]
+    assert _value(row, "false answers far") <= FLOOR["false far"]
+
+
+def test_the_product_beats_dense_and_bm25_alone(
+    searcher: Searcher,
+    figures: dict[str, dict[str, object]],
+    halves: dict[str, tuple[evaluation.Labelled, ...]],
+) -> None:
+    findable = [q for q in halves["test"] if q.evidence and not q.history]
+    for alone in (DENSE_ALONE, BM25_ALONE):
+        other = evaluation.figures(evaluation.run(searcher.weighing(alone), findable))
+        assert _value(figures["all"], "mrr@10") > _value(other["all"], "mrr@10") + 0.1
+
+
+def test_a_question_file_is_json_lines() -> None:
+    for half in ("tuning", "test"):
+        for line in (FOLDER / f"{half}.jsonl").read_text(encoding="utf-8").splitlines():
+            assert isinstance(json.loads(line), dict)

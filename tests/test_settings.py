@@ -1,0 +1,96 @@
+"""The operator's settings: their defaults, the environment, and where the index is looked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import platformdirs
+import pytest
+
+from tryghed_search.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder, with a user's data folder beside it."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.delenv("TRYGHED_CACHE", raising=False)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    return tmp_path
+
+
+def _with_manifest(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "manifest.json").write_text("{}", encoding="utf-8")
+    return folder
+
+
+def test_without_any_setting_the_bundled_model_and_reports_are_used() -> None:
+    settings = Settings()
+    assert settings.model == "bundled"
+    assert settings.index is None
+    assert settings.reports is None
+    assert settings.cache == Path(platformdirs.user_cache_dir("tryghed-search"))
+
+
+def test_every_setting_comes_from_its_own_environment_variable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("INDEX", "MODEL", "CACHE", "REPORTS"):
+        monkeypatch.setenv(f"TRYGHED_{name}", f"/from/{name.lower()}")
+    assert Settings().model_dump() == {
+        "index": Path("/from/index"),
+        "model": "/from/model",
+        "cache": Path("/from/cache"),
+        "reports": Path("/from/reports"),
+    }
+
+
+def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("INDEX", "MODEL", "CACHE", "REPORTS"):
+        monkeypatch.setenv(f"TRYGHED_{name}", "")
+    monkeypatch.setenv("HOME", "/home/nobody")
+    assert Settings().model == "bundled"
+    assert Settings().index is None
+    assert Settings().reports is None
+    assert Settings().cache.is_absolute()
+
+
+def test_every_setting_is_described_also_in_the_readme() -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    for name, field in Settings.model_fields.items():
+        assert field.description, name
+        assert f"`TRYGHED_{name.upper()}`" in readme
+
+
+def test_a_named_index_comes_before_one_in_the_environment(
+    monkeypatch: pytest.MonkeyPatch, place: Path
+) -> None:
+    _with_manifest(Path("index"))
+    monkeypatch.setenv("TRYGHED_INDEX", str(place / "environment"))
+    assert Settings(index=place / "named").index_folder() == place / "named"
+
+
+def test_an_index_in_the_environment_comes_before_one_in_the_working_folder(
+    monkeypatch: pytest.MonkeyPatch, place: Path
+) -> None:
+    _with_manifest(Path("index"))
+    monkeypatch.setenv("TRYGHED_INDEX", str(place / "environment"))
+    assert Settings().index_folder() == place / "environment"
+
+
+def test_an_index_in_the_working_folder_comes_before_the_user_data_folder(place: Path) -> None:
+    _with_manifest(place / "data/tryghed-search/index")
+    _with_manifest(Path("index"))
+    assert Settings().index_folder().resolve() == place / "here/index"
+
+
+def test_a_folder_named_index_without_a_manifest_is_passed_over(place: Path) -> None:
+    Path("index").mkdir()
+    Path("index/README.md").write_text("What is built here.", encoding="utf-8")
+    assert Settings().index_folder() == place / "data/tryghed-search/index"
+
+
+def test_the_user_data_folder_is_the_last_resort(place: Path) -> None:
+    assert Settings().index_folder() == place / "data/tryghed-search/index"
