@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from conftest import ROOT
+from tests.conftest import ROOT
 from tryghed_search import build, evaluation
 from tryghed_search.outline import fold
 from tryghed_search.passages import Report
@@ -13,6 +13,17 @@ from tryghed_search.ranking import BM25_ALONE, DENSE_ALONE
 from tryghed_search.search import Searcher
 
 FOLDER = ROOT / "tests" / "questions"
+
+# A little under what docs/figures.md gives for the test half.
+FLOOR = {
+    "hit@5": 0.88,
+    "mrr@10": 0.79,
+    "topic": 0.93,
+    "follow-up": 0.80,
+    "refused": 0.08,
+    "false near": 0.70,
+    "false far": 0.45,
+}
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +72,13 @@ def test_the_halves_are_parted_by_the_passage_that_answers(
 def test_reader_questions_and_labelled_questions_are_not_the_same(
     halves: dict[str, tuple[evaluation.Labelled, ...]], source: build.Source
 ) -> None:
-    asked = {q.casefold() for r in source.reader_questions.values() for q in (r.suggest, *r.questions)}
-    shared = [q.question for half in halves.values() for q in half if q.question.casefold() in asked]
+    asked = {
+        question.casefold()
+        for given in source.reader_questions.values()
+        for question in (given.suggest, *given.questions)
+    }
+    labelled = [q.question for half in halves.values() for q in half]
+    shared = [question for question in labelled if question.casefold() in asked]
     assert len(shared) <= 3, shared
 
 

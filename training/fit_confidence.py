@@ -33,14 +33,17 @@ def main() -> None:
     signals = [asdict(searcher.signals(Question(q.question, q.history))) for q in asked]
     right = np.array([q.answerable for q in asked])
     kinds = np.array([q.kind for q in asked])
-    names = ("sentence", "unreported", "read")
+    names = ("sentence", "unreported", "wordless", "unasked", "read")
     values = np.array([[s[name] for name in names] for s in signals])
     model = LogisticRegression(C=10.0, max_iter=10_000)
     guessed = cross_val_predict(model, values, right, cv=10, method="predict_proba")[:, 1]
     model.fit(values, right)
     print(
-        {"bias": round(model.intercept_[0], 3)}
-        | {name: round(weight, 3) for name, weight in zip(names, model.coef_[0], strict=True)}
+        {"bias": round(float(model.intercept_[0]), 3)}
+        | {
+            name: round(float(weight), 3)
+            for name, weight in zip(names, model.coef_[0], strict=True)
+        }
     )
     for kind in ("near", "far"):
         chosen = right | (kinds == kind)

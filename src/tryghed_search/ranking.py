@@ -23,13 +23,13 @@ class Weights:
     """Cosine of the question and the passage with its heading path."""
     sentence: float = 0.40
     """Best cosine of the question and one of the passage's sentences."""
-    late: float = 0.50
+    late: float = 0.45
     """Late interaction between the question's tokens and the passage's."""
     words: float = 0.10
     """BM25 over stems and compound parts of the text."""
-    grams: float = 0.10
+    grams: float = 0.20
     """BM25 over character n-grams of heading path, themes and text."""
-    asked: float = 0.40
+    asked: float = 0.60
     """Best cosine of the question and one of the passage's reader questions."""
 
 

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 _NEIGHBOURS = 1024
 """Vectors looked at for one question; all of them in an index of this report's size."""
-_SHARPNESS = 6.0
-"""How much more a better-ranked passage counts for whether the report answers."""
 _SIDE_SENTENCE = 0.9
 """A further sentence is highlighted from this share of the best sentence's score."""
 
@@ -127,33 +125,24 @@ class Scorer:
         )
 
     def coverage(self, reading: Reading, top: Sequence[int]) -> float:
-        """The share of the question's tokens, weighted by rarity, that a top passage matches.
+        """The greatest share, 0 to 1, of the question's index terms that one of ``top`` holds.
 
-        1 for a model without token vectors, of which nothing can be said.
+        1 for a question in English, of whose words a Danish report holds none anyway.
         """
-        if not self._late:
+        if wording.language(reading.text) == "en":
             return 1.0
-        total = float(reading.weights.sum())
-        if total <= 0:
-            return 0.0
-        bounds = self._contents.tokens.bounds
-        best = 0.0
-        for number in top:
-            start, end = bounds[number : number + 2]
-            matched = reading.similarities[:, start:end].max(axis=1, initial=-1.0) > 0.5
-            best = max(best, float(reading.weights[matched].sum()) / total)
-        return best
+        asked = set(danish.terms(reading.text, self._compounds))
+        held = (
+            set(danish.terms(build.with_headings(self._passages[number]), self._compounds))
+            for number in top
+        )
+        return (
+            max((len(asked & terms) / len(asked) for terms in held), default=0.0) if asked else 0.0
+        )
 
-    def answers(
-        self, reading: Reading, top: Sequence[int], fused: npt.NDArray[np.float32]
-    ) -> float | None:
-        """The reader's logit over the passages ``top``, those with the better scores counting more.
-
-        ``fused`` has the passages' scores. None for a model without a reader.
-        """
-        if self._reader is None or not len(top):
+    def answers(self, reading: Reading, top: Sequence[int]) -> float | None:
+        """The reader's best logit over the passages ``top``; None for a model without a reader."""
+        if self._reader is None or not top:
             return None
         passages = [self._late.vectors_of(number) for number in top]
-        logits = self._reader.logits(self._late.centred(reading.encoded), passages)
-        shares = np.exp(_SHARPNESS * (fused - fused.max()))
-        return float(np.asarray(logits) @ shares / shares.sum())
+        return max(self._reader.logits(self._late.centred(reading.encoded), passages))

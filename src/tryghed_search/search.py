@@ -40,7 +40,9 @@ _CARRIED = 0.15
 _HISTORY_SHARE_OF_A_NAME = 0.9
 """The same for a question that says nothing but another name ("og i Gentofte?")."""
 _SECTION_HITS = 3
-_LOOKED_AT = 5
+_NEXT_BEST = 0.35
+"""How much each passage counts for its section, next to the better one before it."""
+_LOOKED_AT = 3
 """Best passages that the confidence in an answer rests on."""
 
 
@@ -88,7 +90,7 @@ class Searcher:
         best = ranking.order(fused, allowed)
         ranked = best[: question.limit]
         language = wording.language(text)
-        likely = confidence.probability(self._signals(meant, fused, best)) if best else 0.0
+        likely = confidence.probability(self._signals(meant, best)) if best else 0.0
         answered = bool(ranked) and likely >= confidence.ANSWERED_FROM
         hits = tuple(
             Hit(
@@ -202,18 +204,23 @@ class Searcher:
         """What the confidence in an answer to one question rests on."""
         text = self._checked(question)
         _, meant, fused = self._read_in_context(text, question.history)
-        best = ranking.order(fused, self._allowed(question.filters))
-        return self._signals(meant, fused, best)
+        return self._signals(meant, ranking.order(fused, self._allowed(question.filters)))
 
-    def _signals(
-        self, reading: Reading, fused: npt.NDArray[np.float32], best: Sequence[int]
-    ) -> confidence.Signals:
+    def _signals(self, reading: Reading, best: Sequence[int]) -> confidence.Signals:
         top = list(best[:_LOOKED_AT])
+        read = self._scorer.answers(reading, top)
         return confidence.Signals(
             sentence=float(reading.scores.sentence[top].max()),
-            coverage=self._scorer.coverage(reading, top),
             unreported=float(bool(self._gazetteer.unreported(reading.text))),
-            read=self._scorer.answers(reading, top, fused[top]),
+            wordless=0.0
+            if wording.language(reading.text) == "en"
+            else 1.0 / (1.0 + float(reading.scores.words[top].max())),
+            unasked=100
+            * max(0.0, confidence.USUALLY_ASKED - float(reading.scores.asked[top].max()))
+            if self._contents.reader_questions
+            else 0.0,
+            read=max(read, confidence.LEAST_READ) if read is not None else None,
+            coverage=self._scorer.coverage(reading, top) if read is None else None,
         )
 
     def _suggestions(
@@ -276,7 +283,7 @@ class Searcher:
     @staticmethod
     def _topic_score(fused: npt.NDArray[np.float32], best: Sequence[int]) -> float:
         """What all passages of a section say: the best counts most, the rest steadily less."""
-        shares = 0.5 ** np.arange(len(best))
+        shares = _NEXT_BEST ** np.arange(len(best))
         return float((fused[list(best)] * shares).sum() / shares.sum())
 
     def _section_hit(
