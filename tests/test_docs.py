@@ -75,7 +75,7 @@ def test_the_version_is_the_changelogs() -> None:
 def test_the_lock_fits_the_projects_ranges() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     lock = dict(
-        line.lower().split("==")
+        line.lower().replace("_", "-").split("==")
         for line in (ROOT / "requirements.lock").read_text(encoding="utf-8").split()
     )
     for requirement in project["dependencies"] + project["optional-dependencies"]["test"]:
