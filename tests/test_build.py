@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer
 
+from tests.conftest import REPORTS
 from tryghed_search import build, bundled, danish, store
 from tryghed_search.embedding import Encoder
-from tryghed_search.errors import OutlineError
+from tryghed_search.errors import IndexWriteError, OutlineError
 from tryghed_search.passages import Report
 from tryghed_search.search import Searcher
 from tryghed_search.settings import Settings
@@ -287,3 +288,14 @@ def test_the_built_index_answers(contents: store.Contents, encoder: Encoder) -> 
 
     answer = Searcher(contents, encoder).ask(Question("Hvorfor tørrede planterne ud?"))
     assert answer.hits[0].passage.id == "haven/drivhus/laeringer/2"
+
+
+def test_a_place_that_cannot_be_written_is_told_before_the_work(
+    encoder: Encoder, tmp_path: Path
+) -> None:
+    occupied = tmp_path / "index"
+    occupied.write_text("a file where the folder should be", encoding="utf-8")
+    embedded: list[tuple[int, int]] = []
+    with pytest.raises(IndexWriteError, match="a file where a folder should be"):
+        build.build_index(REPORTS, occupied, encoder, lambda *done: embedded.append(done))
+    assert not embedded

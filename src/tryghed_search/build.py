@@ -220,6 +220,8 @@ def build_index(
 
     Raises ``OutlineError`` or ``IndexWriteError``.
     """
-    contents = embed(read_reports(reports), encoder, progress)
+    sources = read_reports(reports)
+    store.ensure_writable(index)
+    contents = embed(sources, encoder, progress)
     built = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     return store.write(index, contents, encoder.identity, built)

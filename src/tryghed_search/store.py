@@ -117,6 +117,16 @@ def write(folder: Path, contents: Contents, model: ModelIdentity, built: str) ->
         raise IndexWriteError(_why(folder, error)) from None
 
 
+def ensure_writable(folder: Path) -> None:
+    """Find out before the work whether an index can be written; ``IndexWriteError`` if not."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise IndexWriteError(_why(folder, error)) from None
+
+
 def _why(folder: Path, error: OSError) -> str:
     what = {
         None: "the disk is full",  # numpy keeps no number when it cannot write an array to its end
@@ -157,8 +167,8 @@ def _write_generation(
         "municipalities": contents.municipalities,
         "reader_questions": contents.reader_questions,
     }
-    _write_bytes(unfinished / _REPORTS, json.dumps(reports, ensure_ascii=False).encode("utf-8"))
-    _write_bytes(unfinished / _VECTORS, contents.vectors.to_bytes())
+    (unfinished / _REPORTS).write_text(json.dumps(reports, ensure_ascii=False), encoding="utf-8")
+    (unfinished / _VECTORS).write_bytes(contents.vectors.to_bytes())
     _write_array(unfinished / _ROWS, contents.rows)
     for field in fields(TokenVectors):
         name = field.name
@@ -191,14 +201,10 @@ def _write_generation(
     return Manifest(FORMAT, built, generation.name, model, counts, files)
 
 
-def _write_bytes(path: Path, data: bytes) -> None:
-    path.write_bytes(data)
-
-
 def _write_array(path: Path, array: npt.NDArray[Any]) -> None:
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)
-    _write_bytes(path, buffer.getvalue())
+    path.write_bytes(buffer.getvalue())
 
 
 def _sync(path: Path) -> None:
