@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 # As the command does: threads that wait do not spin. Read when torch is loaded, so set before.
@@ -28,6 +30,7 @@ from tryghed_search.settings import Settings
 ROOT = Path(__file__).parents[1]
 REPORTS = ROOT / "ingest"
 REPORT = REPORTS / "lokal-tryghed-1"
+NOBODY = 65534
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -127,3 +130,31 @@ def _wait(condition: object, seconds: float = 180.0) -> None:
     while not condition():
         assert time.monotonic() < end, "the server did not become ready"
         time.sleep(0.1)
+
+
+@contextmanager
+def file_size_limit(size: int) -> Iterator[None]:
+    """No file may grow beyond ``size``: what a quota does, on any machine."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@contextmanager
+def without_rights(folder: Path) -> Iterator[None]:
+    """As a user who may read ``folder`` but not write there."""
+    if os.geteuid() == 0:  # root may write anywhere, so become another user for a moment
+        os.seteuid(NOBODY)
+        try:
+            yield
+        finally:
+            os.seteuid(0)
+    else:
+        folder.chmod(0o555)
+        try:
+            yield
+        finally:
+            folder.chmod(0o755)

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import shutil
 import stat
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.conftest import file_size_limit, without_rights
 from tryghed_search import bundled
 from tryghed_search.embedding import Encoder
 from tryghed_search.errors import ModelError
 from tryghed_search.passages import Report
 from tryghed_search.settings import Settings
-
-NOBODY = 65534
 
 
 @pytest.fixture(scope="module")
@@ -47,34 +44,6 @@ def cache() -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def folder(cache: Path) -> Path:
     return bundled.model_folder(cache)
-
-
-@contextmanager
-def file_size_limit(size: int) -> Iterator[None]:
-    """No file may grow beyond ``size``: what a full disk or a quota does, on any machine."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-@contextmanager
-def without_rights(folder: Path) -> Iterator[None]:
-    """As a user who may read ``folder`` but not write there."""
-    if os.geteuid() == 0:
-        os.seteuid(NOBODY)
-        try:
-            yield
-        finally:
-            os.seteuid(0)
-    else:
-        folder.chmod(0o555)
-        try:
-            yield
-        finally:
-            folder.chmod(0o755)
 
 
 # --- what is in it --------------------------------------------------------------------------------

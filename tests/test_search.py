@@ -84,6 +84,15 @@ def test_a_question_about_an_unnamed_municipality_says_why_there_is_no_answer(
     assert answer.hits
 
 
+@pytest.mark.parametrize("name", ["Køge", "Læsø", "Varde"])
+def test_a_municipality_is_not_taken_for_a_misspelt_word(searcher: Searcher, name: str) -> None:
+    question = Question(f"Hvad gør {name} Kommune mod indbrud?")
+    assert searcher.signals(question).unreported == 1.0
+    answer = searcher.ask(question)
+    assert answer.status == "not_in_report"
+    assert f"nævner ikke {name}" in (answer.notice or "")
+
+
 def test_an_english_question_gets_an_english_notice(searcher: Searcher) -> None:
     answer = searcher.ask(Question("What does Viborg do about burglaries?"))
     assert answer.notice is not None

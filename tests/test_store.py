@@ -6,7 +6,6 @@ import fcntl
 import io
 import json
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -16,7 +15,6 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +24,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import file_size_limit, without_rights
 from tryghed_search import build, danish, store
 from tryghed_search.bundled import sha256_of
 from tryghed_search.embedding import Encoder, ModelIdentity
@@ -41,7 +40,6 @@ from tryghed_search.passages import Report
 from tryghed_search.tokens import TokenVectors
 
 SMALL_REPORTS = Path(__file__).parent / "small-reports"
-NOBODY = 65534
 OLD, NEW = "2026-01-01T00:00:00+00:00", "2026-02-02T00:00:00+00:00"
 MODEL = ModelIdentity("m", "1", "0" * 64, "", "", 3)
 
@@ -450,17 +448,6 @@ def assert_says_what_to_do(error: IndexWriteError, folder: Path, why: str) -> No
     assert "\n" not in message
 
 
-@contextmanager
-def file_size_limit(size: int) -> Iterator[None]:
-    """No file may grow beyond ``size``: what a quota does, on any machine."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 def test_a_file_that_may_not_grow_leaves_the_old_index(
     index: Path, model: ModelIdentity, contents: store.Contents
 ) -> None:
@@ -527,23 +514,6 @@ def test_a_full_disk_leaves_the_old_index(
             break
     assert failures >= pages
     assert store.load(index, model)[0].built == NEW, "with room enough it is written"
-
-
-@contextmanager
-def without_rights(folder: Path) -> Iterator[None]:
-    """As a user who may read ``folder`` but not write there."""
-    if os.geteuid() == 0:  # root may write anywhere, so become another user for a moment
-        os.seteuid(NOBODY)
-        try:
-            yield
-        finally:
-            os.seteuid(0)
-    else:
-        folder.chmod(0o555)
-        try:
-            yield
-        finally:
-            folder.chmod(0o755)
 
 
 def test_a_folder_that_may_not_be_written_is_named_and_its_index_still_read(

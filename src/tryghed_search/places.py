@@ -23,6 +23,9 @@ _NAMES = """
 MUNICIPALITIES: tuple[str, ...] = tuple(name.strip() for name in _NAMES.split(","))
 """The 98 municipalities since 2007, by their official names without "Kommune"."""
 
+NAME_WORDS = frozenset(word for name in MUNICIPALITIES for word in name.lower().split("-"))
+"""The words that the names are made of: never a misspelling of another word."""
+
 _ALSO = {
     "Aabenraa": ("Åbenrå",),
     "Faaborg-Midtfyn": ("Faaborg", "Fåborg"),

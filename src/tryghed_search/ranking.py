@@ -77,6 +77,13 @@ def fuse(scores: Scores, weights: Weights) -> npt.NDArray[np.float32]:
     return total / np.float32(used) if used else total
 
 
+def raised(
+    fused: npt.NDArray[np.float32], chosen: npt.NDArray[np.bool_], by: float
+) -> npt.NDArray[np.float32]:
+    """Scores with ``by`` added where ``chosen``, (n,) float32, brought back to 0 to 1."""
+    return np.asarray((fused + np.float32(by) * chosen) / np.float32(1 + by), dtype=np.float32)
+
+
 def best_per_group(
     values: npt.NDArray[np.float32], groups: npt.NDArray[np.int64], count: int, floor: float
 ) -> npt.NDArray[np.float32]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tryghed_search import build, bundled, danish, ranking, store, wording
+from tryghed_search import build, bundled, danish, places, ranking, store, wording
 from tryghed_search.passages import Span
 from tryghed_search.reader import TrainedReader
 from tryghed_search.tokens import LateInteraction
@@ -34,8 +34,10 @@ class Reading:
     scores: ranking.Scores
     similarities: npt.NDArray[np.float32]
     weights: npt.NDArray[np.float32]
-    cosines: dict[tuple[int, int], float]
-    """(passage, sentence) to the cosine with the question."""
+    sentences: npt.NDArray[np.int32]
+    """(k, 2) int32: passage and number of the sentences whose vectors were looked at."""
+    cosines: npt.NDArray[np.float32]
+    """(k,) float32: their cosines with the question."""
     fused: npt.NDArray[np.float32]
 
 
@@ -53,7 +55,7 @@ class Scorer:
         self._reader = TrainedReader() if encoder.identity.sha256 == bundled.PACKED_SHA256 else None
         vocabulary = build.vocabulary(self._passages)
         self._compounds = danish.compound_parts(vocabulary)
-        self._corrector = wording.Corrector(vocabulary)
+        self._corrector = wording.Corrector(vocabulary, places.NAME_WORDS)
 
     def weighing(self, weights: ranking.Weights) -> Scorer:
         """A scorer over the same index that weighs the scores otherwise."""
@@ -95,12 +97,8 @@ class Scorer:
             scores=scores,
             similarities=similarities,
             weights=weights,
-            cosines={
-                (int(passage), int(number)): float(cosine)
-                for (passage, _, number), cosine in zip(
-                    found[sentences], cosines[sentences], strict=True
-                )
-            },
+            sentences=found[sentences][:, [0, 2]],
+            cosines=cosines[sentences],
             fused=ranking.fuse(scores, self._weights),
         )
 
@@ -113,8 +111,10 @@ class Scorer:
         headings = {block.start for block in passage.blocks if block.role == "heading"}
         spans = passage.sentences
         late = self._late.sentences(reading.similarities, reading.weights, number, len(spans))
-        floor = min(reading.cosines.values(), default=0.0)
-        pooled = np.array([reading.cosines.get((number, n), floor) for n in range(len(spans))])
+        floor = float(reading.cosines.min()) if len(reading.cosines) else 0.0
+        pooled = np.full(len(spans), floor, dtype=np.float32)
+        here = reading.sentences[:, 0] == number
+        pooled[reading.sentences[here, 1]] = reading.cosines[here]
         scores = late + pooled
         candidates = [n for n, (start, _) in enumerate(spans) if start not in headings]
         candidates = candidates or list(range(len(spans)))

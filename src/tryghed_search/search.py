@@ -188,8 +188,7 @@ class Searcher:
             kept = [self._titles[p.report, p.section] == title for p in self._passages]
         else:
             kept = [p.entry is not None and p.entry == best.entry for p in self._passages]
-        raised = fused + np.float32(_CARRIED) * np.array(kept, dtype=np.float32)
-        return np.asarray(raised / np.float32(1 + _CARRIED), dtype=np.float32)
+        return ranking.raised(fused, np.array(kept), _CARRIED)
 
     def _with_names(self, fused: npt.NDArray[np.float32], text: str) -> npt.NDArray[np.float32]:
         """A question that names a municipality is about the passages that speak of it."""
@@ -197,8 +196,7 @@ class Searcher:
         if not names:
             return fused
         about = np.array([bool(names.intersection(p.municipalities)) for p in self._passages])
-        raised = fused + np.float32(_NAMED) * about.astype(np.float32)
-        return np.asarray(raised / np.float32(1 + _NAMED), dtype=np.float32)
+        return ranking.raised(fused, about, _NAMED)
 
     def signals(self, question: Question) -> confidence.Signals:
         """What the confidence in an answer to one question rests on."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Literal
 
 from tryghed_search import danish
@@ -27,9 +27,10 @@ class Corrector:
     that merely lacks æ, ø or å is always rewritten.
     """
 
-    def __init__(self, vocabulary: Mapping[str, int]) -> None:
-        """``vocabulary`` holds each known word with how often it occurs."""
+    def __init__(self, vocabulary: Mapping[str, int], names: Collection[str] = frozenset()) -> None:
+        """``vocabulary`` holds each known word with its count; ``names`` are left as they are."""
         self._speller = danish.Speller(vocabulary)
+        self._names = names
 
     def correct(self, question: str) -> str:
         """The question with its misspelt words rewritten, otherwise as it is."""
@@ -39,6 +40,7 @@ class Corrector:
         word = danish.normalise(written)
         if (
             self._speller.knows(word)
+            or word in self._names
             or word in danish.STOP_WORDS
             or word in danish.ENGLISH_WORDS
             or len(word) < 3
