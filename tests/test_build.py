@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from tryghed_search import build, bundled, danish, store
 from tryghed_search.embedding import Encoder
 from tryghed_search.errors import IndexWriteError, OutlineError
 from tryghed_search.passages import Report
+from tryghed_search.reader_questions import WHOLE, ReaderQuestions
 from tryghed_search.search import Searcher
 from tryghed_search.settings import Settings
 from tryghed_search.tokens import HEADING
@@ -59,8 +59,10 @@ def test_a_report_is_read_with_its_outline_and_reader_questions(small: build.Sou
         "haven/baal/1",
     ]
     assert small.municipalities == {"Odense": (), "Aarhus": ("Århus",)}
-    assert small.reader_questions["haven/baal/1"] == build.ReaderQuestions(
-        "Hvornår brænder de kvas i Aarhus?", ("Må man tænde bål?",)
+    assert small.reader_questions["haven/baal/1"] == ReaderQuestions(
+        suggest="Hvornår brænder de kvas i Aarhus?",
+        answered=(("Hvornår brænder de kvas i Aarhus?", WHOLE), ("Må man tænde bål?", WHOLE)),
+        unanswered=(),
     )
 
 
@@ -131,28 +133,6 @@ def test_a_report_needs_no_reader_questions(reports: Path) -> None:
     assert source.reader_questions == {}
 
 
-# --- the real report's reader questions -----------------------------------------------------------
-
-
-def test_every_passage_of_the_report_has_reader_questions(source: build.Source) -> None:
-    assert set(source.reader_questions) == {passage.id for passage in source.report.passages}
-
-
-def test_a_question_that_is_shown_is_short_and_ends_as_one(source: build.Source) -> None:
-    for given in source.reader_questions.values():
-        assert len(given.suggest) <= 80, given.suggest
-        assert given.suggest.endswith("?")
-
-
-def test_no_reader_question_stands_twice(source: build.Source) -> None:
-    asked = Counter(
-        " ".join(danish.words(question))
-        for given in source.reader_questions.values()
-        for question in (given.suggest, *given.questions)
-    )
-    assert [question for question, count in asked.items() if count > 1] == []
-
-
 # --- embedding ------------------------------------------------------------------------------------
 
 
@@ -181,6 +161,14 @@ def test_the_chapter_is_left_out_of_the_headings_unless_it_is_all_there_is(
     )
 
 
+def question_rows(passage: int, given: ReaderQuestions | None) -> list[tuple[int, int, int]]:
+    """What the rows say of one passage's reader questions."""
+    if given is None:
+        return []
+    answered = [(passage, store.ANSWERED, sentence) for _, sentence in given.answered]
+    return answered + [(passage, store.UNANSWERED, n) for n in range(len(given.unanswered))]
+
+
 def test_every_passage_sentence_and_reader_question_has_a_vector(
     contents: store.Contents, encoder: Encoder, small: build.Source
 ) -> None:
@@ -188,21 +176,45 @@ def test_every_passage_sentence_and_reader_question_has_a_vector(
     for number, passage in enumerate(contents.passages):
         wanted.append((number, store.PASSAGE, 0))
         wanted += [(number, store.SENTENCE, n) for n in range(len(passage.sentences))]
-        given = small.reader_questions.get(passage.id)
-        if given:
-            wanted += [(number, store.READER_QUESTION, n) for n in range(1 + len(given.questions))]
+        wanted += question_rows(number, small.reader_questions.get(passage.id))
     assert sorted(map(tuple, contents.rows.tolist())) == sorted(wanted)
     assert len(contents.vectors) == len(wanted)
     passage = contents.passages[1]
     start, end = passage.sentences[1]
     (sentence,) = encoder.encode_documents([passage.text[start:end]])
-    (question,) = encoder.encode_questions(["Må man tænde bål?"])
+    whole, fact, unanswered = encoder.encode_questions(
+        ["Må man tænde bål?", "Var det dyrt at komme i gang?", "Hvem ejer grunden?"]
+    )
     for encoded, row in (
         (sentence, (1, store.SENTENCE, 1)),
-        (question, (4, store.READER_QUESTION, 1)),
+        (whole, (4, store.ANSWERED, WHOLE)),
+        (fact, (1, store.ANSWERED, 1)),
+        (unanswered, (1, store.UNANSWERED, 1)),
     ):
         rows, cosines = contents.vectors.search(encoded.pooled, 1)
         assert tuple(contents.rows[rows[0]]) == row
+        assert cosines[0] > 0.9999
+
+
+def test_the_reports_index_has_a_vector_for_each_of_its_reader_questions(
+    index_folder: Path, encoder: Encoder, source: build.Source
+) -> None:
+    contents = store.load(index_folder, encoder.identity)[1]
+    asked: list[tuple[str, tuple[int, int, int]]] = []
+    for number, passage in enumerate(contents.passages):
+        given = source.reader_questions[passage.id]
+        texts = [question for question, _ in given.answered] + list(given.unanswered)
+        asked += zip(texts, question_rows(number, given), strict=True)
+    rows = [tuple(row) for row in contents.rows.tolist()]
+    kept = [row for row in rows if row[1] in (store.ANSWERED, store.UNANSWERED)]
+    assert sorted(kept) == sorted(row for _, row in asked)
+    assert {row[1] for row in kept} == {store.ANSWERED, store.UNANSWERED}
+    some = asked[::61]
+    assert {row[1] for _, row in some} == {store.ANSWERED, store.UNANSWERED}
+    encodings = encoder.encode_questions([text for text, _ in some])
+    for encoded, (text, row) in zip(encodings, some, strict=True):
+        nearest, cosines = contents.vectors.search(encoded.pooled, 1)
+        assert rows[nearest[0]] == row, text
         assert cosines[0] > 0.9999
 
 

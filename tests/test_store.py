@@ -281,7 +281,7 @@ def test_parts_that_do_not_belong_together_are_refused(
         b"7",
         b'"manifest"',
         b"{}",
-        b'{"format": 1}',
+        b'{"format": %d}' % store.FORMAT,
         b"\xff\xfe\x00",
         b"[" * 100_000,
         b"<html>",
@@ -314,7 +314,9 @@ def test_a_manifest_that_is_a_folder_is_refused(index: Path) -> None:
         store.load(index, MODEL)
 
 
-@pytest.mark.parametrize("number", [0, 2, 99, "1", None])
+@pytest.mark.parametrize(
+    "number", [0, store.FORMAT - 1, store.FORMAT + 1, 99, str(store.FORMAT), None]
+)
 def test_another_format_is_refused_with_the_command_that_rebuilds(
     index: Path, model: ModelIdentity, number: object
 ) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tryghed_search import chunking, danish, outline, store
+from tryghed_search import chunking, danish, outline, reader_questions, store
 from tryghed_search.errors import OutlineError
 from tryghed_search.lexical import LexicalIndex
 from tryghed_search.passages import Passage, Report
+from tryghed_search.reader_questions import ReaderQuestions
 from tryghed_search.tokens import HEADING, TokenVectors
 from tryghed_search.vectors import VectorIndex
 
@@ -27,15 +27,6 @@ TEXT, OUTLINE, QUESTIONS = "report.txt", "outline.toml", "questions.toml"
 
 Progress = Callable[[int, int], None]
 """Called with how many texts are embedded and how many there are."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReaderQuestions:
-    """What readers might ask about one passage: editorial content."""
-
-    suggest: str
-    """The one to show as a suggestion."""
-    questions: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +66,9 @@ def _read_report(folder: Path) -> Source:
     return Source(
         report=report,
         municipalities=declared.municipalities,
-        reader_questions=_reader_questions(questions, report) if questions.exists() else {},
+        reader_questions=reader_questions.parse(_read_toml(questions), report, str(questions))
+        if questions.exists()
+        else {},
     )
 
 
@@ -93,35 +86,17 @@ def _read_toml(path: Path) -> str:
     return _read_text(path).removeprefix("\ufeff")
 
 
-def _reader_questions(path: Path, report: Report) -> dict[str, ReaderQuestions]:
-    """The reader questions of a report; each must belong to a passage that there is."""
-    try:
-        data = tomllib.loads(_read_toml(path))
-    except tomllib.TOMLDecodeError as error:
-        raise OutlineError(f"{path} is not valid TOML: {error}.") from None
-    known = {passage.id for passage in report.passages}
-    found: dict[str, ReaderQuestions] = {}
-    for key, table in data.items():
-        passage = f"{report.id}/{key}"
-        if passage not in known:
-            raise OutlineError(f"{path}: there is no passage {key!r}; correct the name.")
-        questions = table.get("questions") if isinstance(table, dict) else None
-        suggest = table.get("suggest") if isinstance(table, dict) else None
-        valid = isinstance(questions, list) and all(isinstance(q, str) and q for q in questions)
-        if not valid or not isinstance(suggest, str) or not suggest or questions is None:
-            raise OutlineError(
-                f"{path}: {key!r} needs 'suggest', a text, and 'questions', a list of texts."
-            )
-        found[passage] = ReaderQuestions(suggest, tuple(questions))
-    return found
-
-
 def heading_path(passage: Passage) -> str:
     """The headings that stand in front of a passage where it is embedded, never where it is quoted.
 
     The chapter's own title is left out unless it is all there is.
     """
     return " › ".join(passage.path[1:] or passage.path)
+
+
+def embedded_text(passage: Passage) -> str:
+    """A passage as it is embedded: its text with the heading path in front."""
+    return f"{heading_path(passage)}. {passage.text}"
 
 
 def embed(
@@ -131,9 +106,10 @@ def embed(
     reports = tuple(source.report for source in sources)
     passages = [passage for report in reports for passage in report.passages]
     asked = {k: v for source in sources for k, v in source.reader_questions.items()}
-    texts = [f"{heading_path(passage)}. {passage.text}" for passage in passages]
+    texts = [embedded_text(passage) for passage in passages]
     sentences = [p.text[start:end] for p in passages for start, end in p.sentences]
-    questions = [q for p in passages if p.id in asked for q in _all(asked[p.id])]
+    questions = [q for p in passages if p.id in asked for q, _ in asked[p.id].answered]
+    questions += [q for p in passages if p.id in asked for q in asked[p.id].unanswered]
     total, done = len(texts) + len(sentences) + len(questions), 0
 
     def report_progress(more: int) -> None:
@@ -160,20 +136,17 @@ def embed(
     )
 
 
-def _all(given: ReaderQuestions) -> tuple[str, ...]:
-    return (given.suggest, *given.questions)
-
-
 def _rows(
     passages: Sequence[Passage], asked: Mapping[str, ReaderQuestions]
 ) -> npt.NDArray[np.int32]:
     rows = [(i, store.PASSAGE, 0) for i in range(len(passages))]
     for i, passage in enumerate(passages):
         rows.extend((i, store.SENTENCE, n) for n in range(len(passage.sentences)))
-    for i, passage in enumerate(passages):
-        if passage.id in asked:
-            count = len(_all(asked[passage.id]))
-            rows.extend((i, store.READER_QUESTION, n) for n in range(count))
+    given = [(i, asked[passage.id]) for i, passage in enumerate(passages) if passage.id in asked]
+    for i, questions in given:
+        rows.extend((i, store.ANSWERED, number) for _, number in questions.answered)
+    for i, questions in given:
+        rows.extend((i, store.UNANSWERED, n) for n in range(len(questions.unanswered)))
     return np.asarray(rows, dtype=np.int32)
 
 

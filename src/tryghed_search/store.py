@@ -48,11 +48,11 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 MANIFEST = "manifest.json"
-FORMAT = 1
+FORMAT = 2
 """Bump when the files, or what is embedded for a passage, change."""
 
-PASSAGE, SENTENCE, READER_QUESTION = 0, 1, 2
-"""What a vector is of, in the second column of ``rows``."""
+PASSAGE, SENTENCE, ANSWERED, UNANSWERED = 0, 1, 2, 3
+"""What a vector is of, the second column of ``rows``: the last two, of a reader question."""
 
 _REPORTS, _VECTORS, _ROWS = "reports.json", "vectors.faiss", "rows.npy"
 _REBUILD = "Rebuild it with 'tryghed-search ingest'."
@@ -69,7 +69,7 @@ class Contents:
     """Passage id to the question that readers may be shown for it."""
     vectors: VectorIndex
     rows: npt.NDArray[np.int32]
-    """(rows of vectors, 3) int32: passage number, what the vector is of, number within that."""
+    """(vectors, 3) int32: passage, what of it, and which one; for ``ANSWERED`` the sentence."""
     tokens: TokenVectors
     words: LexicalIndex
     grams: LexicalIndex
