@@ -85,6 +85,47 @@ def client(loaded: tuple[store.Manifest, Searcher]) -> Iterator[TestClient]:
         yield client
 
 
+def make_cross_encoder(folder: Path, labels: int = 1, sign: float = 1.0) -> Path:
+    """A BERT that scores pairs, its weights as they are drawn, saved as models are saved.
+
+    With the sign turned it gives the opposite scores.
+    """
+    import torch
+    from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    folder.mkdir(parents=True)
+    letters = [*map(chr, range(0x21, 0x7F)), *"æøåéü«»–"]
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{c}" for c in letters)]
+    (folder / "vocab.txt").write_text("\n".join(dict.fromkeys(pieces)), encoding="utf-8")
+    tokenizer = BertTokenizerFast(
+        str(folder / "vocab.txt"), strip_accents=False, model_max_length=512
+    )
+    tokenizer.save_pretrained(folder)
+    config = BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        initializer_range=0.2,  # so that the scores of two texts are well apart
+        num_labels=labels,
+    )
+    torch.manual_seed(7)
+    model = BertForSequenceClassification(config)
+    with torch.no_grad():
+        model.classifier.weight.mul_(sign)
+    model.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def cross_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a small cross-encoder."""
+    return make_cross_encoder(tmp_path_factory.mktemp("models") / "lille-cross-encoder")
+
+
 @pytest.fixture(scope="session")
 def server_url(index_folder: Path) -> Iterator[str]:
     """The address of a real server process over the real index."""

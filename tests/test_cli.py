@@ -17,16 +17,17 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from tests.conftest import command
-from tryghed_search import build, cli
+from tests.conftest import command, make_cross_encoder
+from tryghed_search import build, cli, ranking
 from tryghed_search.embedding import Encoder
+from tryghed_search.reranking import Reranker
 
 REPORTS = Path(__file__).parent / "reports"
 COMMANDS = {
     "ingest": ["--index", "--model"],
     "ask": ["--json", "--limit", "--kind", "--municipality", "--audience", "--history", "--index"],
     "serve": ["--host", "--port", "--index"],
-    "evaluate": ["--json", "--corpus", "--queries", "--qrels", "--index"],
+    "evaluate": ["--json", "--misses", "--ablation", "--corpus", "--queries", "--qrels", "--index"],
 }
 LAMPS = "Hvor mange flere børn gik til skole?"
 
@@ -240,6 +241,51 @@ def test_what_the_report_does_not_say_is_said_first(run: Run, small: Path) -> No
     assert ran.status == 0
     assert ran.out.startswith("Rapporten nævner ikke Viborg.")
     assert "»I " not in ran.out
+
+
+# --- a re-ranker ----------------------------------------------------------------------------------
+
+
+def test_ask_puts_the_passages_in_the_order_of_the_re_ranker_that_is_set(
+    run: Run, small: Path, cross_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (source,) = build.read_reports(REPORTS)
+    found = {passage.id: passage for passage in source.report.passages}
+
+    def order() -> list[str]:
+        ran = run("ask", LAMPS, "--json", "--index", small)
+        assert (ran.status, ran.err) == (0, "")
+        return [passage["id"] for passage in json.loads(ran.out)["passages"]]
+
+    without = order()
+    texts = [build.embedded_text(found[name]) for name in without]
+    expected = [without[n] for n in Reranker(str(cross_encoder)).order(LAMPS, texts)]
+    monkeypatch.setenv("TRYGHED_RERANKER", str(cross_encoder))
+    assert order() == expected
+    opposite = make_cross_encoder(tmp_path / "opposite", sign=-1.0)
+    monkeypatch.setenv("TRYGHED_RERANKER", str(opposite))
+    assert order() == expected[::-1]
+    monkeypatch.setenv("TRYGHED_RERANKER", "")
+    assert order() == without
+
+
+@pytest.mark.parametrize("name", ["ask", "serve", "evaluate"])
+def test_a_re_ranker_that_cannot_be_used_is_one_line(
+    run: Run,
+    small: Path,
+    small_model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    (tmp_path / "q.jsonl").write_text(json.dumps(LABELLED[0]), encoding="utf-8")
+    arguments = {"ask": [LAMPS], "serve": ["--port", "0"], "evaluate": [tmp_path / "q.jsonl"]}
+    for model in (tmp_path / "no-model", tmp_path, small_model):
+        monkeypatch.setenv("TRYGHED_RERANKER", str(model))
+        ran = run(name, *arguments[name], "--index", small)
+        assert ran.status == 1
+        assert str(model) in ran.failure
+        assert "TRYGHED_RERANKER" in ran.failure
 
 
 # --- where the index is ---------------------------------------------------------------------------
@@ -509,6 +555,30 @@ def test_evaluate_prints_tables_with_each_row_on_a_line(
         ]
         assert len(rows) == 3, kind
     assert re.search(r"^false answers near: \d\.\d\d \[", ran.out, re.MULTILINE)
+
+
+def test_evaluate_leaves_out_one_part_after_another_when_asked(
+    run: Run, small: Path, tmp_path: Path
+) -> None:
+    path = _labelled(tmp_path)
+    ran = run("evaluate", path, "--ablation", "--json", "--index", small)
+    assert (ran.status, ran.err) == (0, "")
+    tables = json.loads(ran.out)
+    assert list(tables) == [*ranking.PARTS_LEFT_OUT, "product"]
+    assert all(rows["all"]["questions"] == 2 for rows in tables.values())
+    whole = json.loads(run("evaluate", path, "--json", "--index", small).out)
+    assert tables["product"] == whole["product"]
+
+
+def test_evaluate_prints_a_line_for_each_part_that_is_left_out(
+    run: Run, small: Path, tmp_path: Path
+) -> None:
+    ran = run("evaluate", _labelled(tmp_path), "--ablation", "--index", small)
+    assert (ran.status, ran.err) == (0, "")
+    for part in (*ranking.PARTS_LEFT_OUT, "nothing"):
+        # Five figures: there are no follow-ups among the questions.
+        line = rf"^\s*{re.escape(part)}(\s+\d\.\d\d \[[^]]+\]){{5}}\s*$"
+        assert len(re.findall(line, ran.out, re.MULTILINE)) == 1, part
 
 
 def test_evaluate_lists_the_worst_misses_when_asked(run: Run, small: Path, tmp_path: Path) -> None:

@@ -343,3 +343,10 @@ def test_of_two_words_as_near_the_more_frequent_is_meant() -> None:
 def test_the_speller_knows_its_words_as_they_are_written(speller: Speller) -> None:
     assert speller.knows("hjørring")
     assert not speller.knows("hjoerring")
+
+
+def test_another_ending_is_not_a_misspelling() -> None:
+    speller = Speller({"fald": 3, "ejer": 1})
+    assert speller.nearest("faldt") is None
+    assert speller.nearest("ejere") is None
+    assert speller.nearest("fadl") == "fald"

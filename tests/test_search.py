@@ -1,8 +1,16 @@
+from pathlib import Path
+
 import pytest
 
+from tryghed_search import build, confidence, store
+from tryghed_search.embedding import Encoder
 from tryghed_search.errors import BadQuestionError
 from tryghed_search.passages import Filters, Question
+from tryghed_search.ranking import ALONE, Weights
+from tryghed_search.reader_questions import WHOLE
 from tryghed_search.search import Searcher
+
+SMALL_REPORTS = Path(__file__).parent / "small-reports"
 
 BURGLARY = "Hvor meget faldt antallet af indbrud i Hjørring?"
 
@@ -128,6 +136,8 @@ def test_suggestions_are_questions_of_the_report_and_not_the_one_asked(searcher:
         "asdfghjkl qwerty",
         "x" * 500,
         "\u0301" * 50,
+        "\u200b",
+        "\x07",
     ],
 )
 def test_odd_questions_get_a_sensible_answer(searcher: Searcher, question: str) -> None:
@@ -172,4 +182,92 @@ def test_a_topic_finds_the_whole_case_or_type(searcher: Searcher, topic: str, sl
 def test_other_kinds_of_sections_are_found_when_asked_for(searcher: Searcher) -> None:
     hits = searcher.sections("spørgsmål til politikere", Filters(kinds=("guide",)))
     assert {hit.section.kind for hit in hits} == {"guide"}
+    # The guide's opening says that there are questions for each role.
+    assert {hit.section.slug for hit in hits[:2]} == {
+        "laesevejledning",
+        "laesevejledning/politikere",
+    }
+    hits = searcher.sections("politikernes ansvar", Filters(kinds=("guide",)))
     assert hits[0].section.slug == "laesevejledning/politikere"
+
+
+# --- reader questions and weights -----------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def small(encoder: Encoder) -> store.Contents:
+    return build.embed(build.read_reports(SMALL_REPORTS), encoder)
+
+
+def test_a_question_that_the_report_leaves_unanswered_is_nearer_to_those_than_to_the_answered(
+    searcher: Searcher, source: build.Source
+) -> None:
+    for given in list(source.reader_questions.values())[::9]:
+        assert searcher.signals(Question(given.unanswered[0])).unanswered > 0
+        assert searcher.signals(Question(given.suggest)).unanswered < 0
+
+
+def test_how_much_nearer_is_a_difference_of_cosines(
+    small: store.Contents, encoder: Encoder
+) -> None:
+    """In hundredths, with the nearest question of either kind, whatever its passage."""
+    asked = "planterne i Odense bliver vandet"  # of the report's own words: nothing is corrected
+    (source,) = build.read_reports(SMALL_REPORTS)
+    given = source.reader_questions.values()
+    question = encoder.encode_questions([asked])[0].pooled
+    answered = encoder.encode_questions([q for g in given for q, _ in g.answered])
+    unanswered = encoder.encode_questions([q for g in given for q in g.unanswered])
+    best = [
+        max(float(e.pooled @ question) for e in encodings) for encodings in (unanswered, answered)
+    ]
+    found = Searcher(small, encoder).signals(Question(asked)).unanswered
+    assert found == pytest.approx(100 * (best[0] - best[1]), abs=0.01)
+
+
+def test_without_reader_questions_nothing_is_held_against_a_question(encoder: Encoder) -> None:
+    reports = build.read_reports(Path(__file__).parent / "reports")
+    assert reports[0].reader_questions == {}
+    searcher = Searcher(build.embed(reports, encoder), encoder)
+    signals = searcher.signals(Question("Hvor mange flere børn gik til skole?"))
+    assert (signals.unasked, signals.unanswered) == (0.0, confidence.UNDECIDED)
+    hits = searcher.ask(Question("Hvor mange flere børn gik til skole?")).hits
+    assert hits[0].passage.id == "lille-rapport/lys/1"
+
+
+def test_the_sentence_that_a_reader_question_leads_to_is_highlighted_for_it(
+    searcher: Searcher, source: build.Source
+) -> None:
+    """More often than without the reader questions, where its words alone have to show it."""
+    passages = {passage.id: passage for passage in source.report.passages}
+    asked = [
+        (name, question, sentence)
+        for name, given in source.reader_questions.items()
+        for question, sentence in given.answered
+        if sentence != WHOLE and len(passages[name].sentences) >= 4
+    ][::11]
+    right = []
+    for by in (searcher, searcher.weighing(Weights(asked=0))):
+        found = 0
+        for name, question, sentence in asked:
+            hits = {hit.passage.id: hit for hit in by.ask(Question(question, limit=20)).hits}
+            span = passages[name].sentences[sentence]
+            found += name in hits and hits[name].highlights[0] == span
+        right.append(found / len(asked))
+    assert len(asked) >= 30
+    assert right[0] >= 0.8
+    assert right[0] >= right[1] + 0.1
+
+
+def test_a_searcher_that_weighs_otherwise_is_as_one_made_so(
+    encoder: Encoder, small: store.Contents
+) -> None:
+    searcher = Searcher(small, encoder)
+    questions = [Question("Hvad kostede drivhuset?"), Question("Børnene på bålpladsen")]
+    before = [searcher.ask(question) for question in questions]
+    for weights in (*ALONE.values(), Weights(asked=0)):
+        made = Searcher(small, encoder, weights)
+        other = searcher.weighing(weights)
+        answers = [other.ask(question) for question in questions]
+        assert answers == [made.ask(question) for question in questions]
+        assert answers != before
+    assert [searcher.ask(question) for question in questions] == before

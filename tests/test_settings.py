@@ -29,6 +29,7 @@ def _with_manifest(folder: Path) -> Path:
 def test_without_any_setting_the_bundled_model_and_reports_are_used() -> None:
     settings = Settings()
     assert settings.model == "bundled"
+    assert settings.reranker == ""
     assert settings.index is None
     assert settings.reports is None
     assert settings.cache == Path(platformdirs.user_cache_dir("tryghed-search"))
@@ -37,21 +38,23 @@ def test_without_any_setting_the_bundled_model_and_reports_are_used() -> None:
 def test_every_setting_comes_from_its_own_environment_variable(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for name in ("INDEX", "MODEL", "CACHE", "REPORTS"):
+    for name in ("INDEX", "MODEL", "RERANKER", "CACHE", "REPORTS"):
         monkeypatch.setenv(f"TRYGHED_{name}", f"/from/{name.lower()}")
     assert Settings().model_dump() == {
         "index": Path("/from/index"),
         "model": "/from/model",
+        "reranker": "/from/reranker",
         "cache": Path("/from/cache"),
         "reports": Path("/from/reports"),
     }
 
 
 def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("INDEX", "MODEL", "CACHE", "REPORTS"):
+    for name in ("INDEX", "MODEL", "RERANKER", "CACHE", "REPORTS"):
         monkeypatch.setenv(f"TRYGHED_{name}", "")
     monkeypatch.setenv("HOME", "/home/nobody")
     assert Settings().model == "bundled"
+    assert Settings().reranker == ""
     assert Settings().index is None
     assert Settings().reports is None
     assert Settings().cache.is_absolute()

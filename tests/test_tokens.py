@@ -90,6 +90,53 @@ def test_a_sentences_score_is_that_of_its_own_tokens(
     assert late.sentences(similarities, weights, 1, 1).tolist() == [0.0], "a heading is none"
 
 
+@pytest.mark.parametrize("passage", [0, 1])
+def test_a_sentences_mean_is_that_of_its_own_tokens_that_have_a_value(
+    encoded: list[Encoded], passage: int
+) -> None:
+    """Tokens of the headings count for no sentence, and those that were not read for none."""
+    numbers = all_first(encoded)
+    numbers[passage] = np.arange(len(numbers[passage]), dtype=np.int32) % 4 + HEADING
+    numbers[passage][numbers[passage] == 1] = 3
+    values = np.arange(len(numbers[passage]), dtype=np.float32) ** 2
+    values[-3:] = -np.inf
+    late = LateInteraction(TokenVectors.build(encoded, numbers))
+    means = late.sentence_means(values, passage, 5)
+    kept = [
+        [v for v, n in zip(values[:-3].tolist(), numbers[passage], strict=False) if n == sentence]
+        for sentence in range(5)
+    ]
+    known = [sum(own) / len(own) for own in kept if own]
+    assert [bool(own) for own in kept] == [True, False, True, True, False]
+    expected = [sum(own) / len(own) if own else min(known) for own in kept]
+    assert means.dtype == np.float32
+    assert means.tolist() == pytest.approx(expected)
+
+
+def test_the_mean_of_each_sentence_is_the_one_counted_by_hand(encoded: list[Encoded]) -> None:
+    numbers = all_first(encoded)
+    numbers[2][:] = HEADING
+    numbers[2][1:6] = [0, 0, 2, 2, 2]
+    late = LateInteraction(TokenVectors.build(encoded, numbers))
+    values = np.full(len(numbers[2]), 99.0, np.float32)
+    values[1:6] = [1.0, 3.0, 5.0, 6.0, -np.inf]
+    assert late.sentence_means(values, 2, 3).tolist() == [2.0, 2.0, 5.5]
+    values[1:3] = -8.0, -10.0
+    assert late.sentence_means(values, 2, 4).tolist() == [-9.0, -9.0, 5.5, -9.0]
+
+
+def test_where_no_token_has_a_value_no_sentence_has_more_than_another(
+    encoded: list[Encoded],
+) -> None:
+    numbers = all_first(encoded)
+    numbers[1][:] = HEADING
+    late = LateInteraction(TokenVectors.build(encoded, numbers))
+    unread = np.full(len(numbers[0]), -np.inf, np.float32)
+    assert late.sentence_means(unread, 0, 2).tolist() == [0.0, 0.0]
+    headings = np.ones(len(numbers[1]), np.float32)
+    assert late.sentence_means(headings, 1, 3).tolist() == [0.0, 0.0, 0.0]
+
+
 def test_a_rare_token_counts_more_than_a_common_one(encoder: Encoder) -> None:
     encoded = encoder.encode_documents(["kommunen og tryghed", "kommunen og natteliv", "kommunen"])
     late = LateInteraction(TokenVectors.build(encoded, all_first(encoded)))

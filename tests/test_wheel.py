@@ -66,6 +66,8 @@ def test_the_wheel_holds_everything_that_the_program_reads(wheel: Path) -> None:
                 expected.add(f"tryghed_search/{place}{name}")
     assert {name.rpartition("/")[2] for name in expected} >= {
         "py.typed",
+        "adapter.safetensors",
+        "reader.safetensors",
         "report.txt",
         "outline.toml",
         "questions.toml",

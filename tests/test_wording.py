@@ -47,3 +47,11 @@ def test_a_misspelt_word_is_rewritten_into_the_reports_word(written: str, meant:
 @pytest.mark.parametrize("question", ["hund og kat", "det er dem", "83 %", "😀", "", "a b c"])
 def test_what_is_near_no_known_word_is_left_alone(question: str) -> None:
     assert Corrector(VOCABULARY).correct(question) == question
+
+
+def test_a_name_that_the_reports_never_mention_is_found() -> None:
+    corrector = Corrector({"gentofte": 3, "kommune": 9, "safe": 1, "house": 1})
+    assert corrector.unknown_names("Hvad gør Camden, som Gentofte kan bruge?") == ("Camden",)
+    assert corrector.unknown_names("Er Safe House Gentoftes idé?") == ()
+    assert corrector.unknown_names("Camden gør hvad?") == (), "any word may begin a sentence"
+    assert corrector.unknown_names("What does the London team in Camden do?") == ()

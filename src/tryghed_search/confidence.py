@@ -9,46 +9,65 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-ANSWERED_FROM = 0.5
-"""The working point: below it the assistant says that the report does not say."""
-USUALLY_ASKED = 0.89
-"""Cosine with the nearest reader question that most questions with an answer reach."""
+ANSWERED_FROM = 0.45
+"""The working point: below it the assistant says that the report does not say. One in 25 of the
+tuning questions that it answers lies below."""
+USUALLY_ASKED = 0.50
+"""Cosine with the nearest reader question that nearly every question with an answer reaches."""
+UNDECIDED = -7.0
+"""``Signals.unanswered`` without reader questions: as often seen with an answer as without."""
+
 LEAST_READ = -2.5
-"""Below this a logit of the reader says no more than here."""
+"""Below this the reader's best logit says no more than here."""
 
 
 @dataclass(frozen=True, slots=True)
 class Signals:
     """What the model looks at, for the best few passages of one question."""
 
-    sentence: float
-    """Best cosine with a sentence, -1 to 1."""
     unreported: float
-    """1 when the question names a municipality that no report speaks of, else 0."""
+    """1 when the question names a municipality, or anything by a name, that no report speaks of."""
+    met: float
+    """When it asks for money, a number or a date: 1 if the answering sentence has any, -1 if not;
+    else 0."""
     wordless: float
     """From near 0, where words of the question stand in a passage, to 1, where none does; 0 for a
     question in English."""
     unasked: float
     """How far, in hundredths of cosine, the question is from any reader question, beyond what a
     question that the report answers usually is; 0 or more."""
+    unanswered: float
+    """How much nearer, in hundredths of cosine, the question is to a reader question that the
+    report leaves unanswered than to any that it answers; below 0 where it is the other way."""
     read: float | None
-    """The reader's best logit, at least ``LEAST_READ``; None for a model that it does not fit."""
+    """The mean of the reader's logits over the best few passages; None for a model that it does not
+    fit."""
+    read_best: float | None
+    """The best of them, at least ``LEAST_READ``."""
     coverage: float | None
     """Without a reader: the share, 0 to 1, of the question's terms that a passage holds."""
 
 
 _BIAS = "bias"
 _WITH_READER: Mapping[str, float] = {
-    _BIAS: -0.17,
-    "sentence": 1.63,
-    "unreported": -3.41,
-    "wordless": -1.93,
-    "unasked": -0.13,
-    "read": 0.92,
+    _BIAS: 2.23,
+    "unreported": -5.89,
+    "met": 0.79,
+    "wordless": -4.28,
+    "unasked": -0.166,
+    "unanswered": -0.122,
+    "read": 0.720,
+    "read_best": 0.323,
 }
 # Cosines of another model stand on another scale, so only what is alike for all models counts.
-# Set by hand: no to a question of whose words no passage holds a quarter.
-_WITHOUT_READER: Mapping[str, float] = {_BIAS: -1.0, "coverage": 4.0, "unreported": -6.0}
+# Set by hand: no to a question of whose words no passage holds a quarter, and to one that asks for
+# a number where there is none.
+_WITHOUT_READER: Mapping[str, float] = {
+    _BIAS: -1.0,
+    "coverage": 4.0,
+    "unreported": -6.0,
+    "met": 2.0,
+}
 
 
 def probability(signals: Signals) -> float:

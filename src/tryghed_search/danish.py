@@ -169,6 +169,15 @@ def ascii_spellings(word: str) -> tuple[str, str]:
     return wide, narrow
 
 
+_ENDINGS = frozenset("e t r s de te en et er es ede ne".split())
+
+
+def _differ_in_ending(one: str, other: str) -> bool:
+    """Whether one word is the other with an inflectional ending."""
+    short, long = sorted((one, other), key=len)
+    return long.startswith(short) and long[len(short) :] in _ENDINGS
+
+
 class Speller:
     """Finds the word of a vocabulary that a reader meant to write.
 
@@ -199,7 +208,8 @@ class Speller:
     def nearest(self, word: str) -> str | None:
         """The known word at the least distance: 1 for 4-7 letters, 2 from 8; None if none is.
 
-        The first letter counts as right unless the first two are swapped: people rarely miss it.
+        A known word with another ending is no misspelling: "faldt" is not written for "fald". The
+        first letter counts as right unless the first two are swapped: people rarely miss it.
         """
         if len(word) < 4 or not word.isalpha():
             return None
@@ -214,6 +224,8 @@ class Speller:
                     if distance > limit:
                         continue
                     known = self._spellings[spelling]
+                    if _differ_in_ending(written, spelling):
+                        continue
                     candidate = (distance, -self._known[known], known)
                     if best is None or candidate < best:
                         best = candidate

@@ -65,13 +65,14 @@ class Encoder:
     def __init__(self, model: str = BUNDLED, cache: Path | None = None) -> None:
         """Load ``model``: "bundled", a folder, or a name that sentence-transformers resolves.
 
+        "bundled-plain" is the bundled model without the adapter.
         ``cache`` is where the bundled model is unpacked. Raises ``ModelError`` when the model
         cannot be loaded.
         """
-        if model == BUNDLED:
-            folder = bundled.model_folder(cache or Path.home() / ".cache" / "tryghed-search")
-            self._model = _load(str(folder))
-            name, version, sha256 = bundled.NAME, bundled.VERSION, bundled.PACKED_SHA256
+        if model in (BUNDLED, bundled.PLAIN):
+            cache = cache or Path.home() / ".cache" / "tryghed-search"
+            self._model = _load(str(bundled.model_folder(cache, model == BUNDLED)))
+            name, (version, sha256) = bundled.NAME, bundled.identity(model == BUNDLED)
         else:
             self._model = _load(model)
             name, version = model.rstrip("/").rsplit("/", 1)[-1], "as given"

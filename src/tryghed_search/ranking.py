@@ -6,6 +6,7 @@ rank fusion (docs/decisions.md). All arrays have one number for each passage.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING
 
@@ -19,23 +20,32 @@ if TYPE_CHECKING:
 class Weights:
     """How much each kind of score counts; they need not add up to one."""
 
-    dense: float = 0.15
+    dense: float = 0.10
     """Cosine of the question and the passage with its heading path."""
-    sentence: float = 0.40
+    sentence: float = 0.10
     """Best cosine of the question and one of the passage's sentences."""
-    late: float = 0.45
+    late: float = 0.16
     """Late interaction between the question's tokens and the passage's."""
-    words: float = 0.10
+    words: float = 0.04
     """BM25 over stems and compound parts of the text."""
-    grams: float = 0.20
+    grams: float = 0.08
     """BM25 over character n-grams of heading path, themes and text."""
-    asked: float = 0.60
-    """Best cosine of the question and one of the passage's reader questions."""
+    asked: float = 0.53
+    """Weighted mean of the two best cosines of the question and the passage's reader questions."""
 
 
 DENSE_ALONE = Weights(dense=1, sentence=0, late=0, words=0, grams=0, asked=0)
 BM25_ALONE = Weights(dense=0, sentence=0, late=0, words=1, grams=0, asked=0)
+ALONE: Mapping[str, Weights] = {"dense": DENSE_ALONE, "bm25": BM25_ALONE}
 """What the product is measured against, on the same index."""
+PARTS_LEFT_OUT: Mapping[str, Weights] = {
+    "passage vectors": Weights(dense=0),
+    "best sentence": Weights(sentence=0),
+    "late interaction": Weights(late=0),
+    "BM25 and n-grams": Weights(words=0, grams=0),
+    "reader questions": Weights(asked=0),
+}
+"""The product without one part of its scores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +101,25 @@ def best_per_group(
     best = np.full(count, floor, dtype=np.float32)
     np.maximum.at(best, groups, values)
     return best
+
+
+def best_two_per_group(
+    values: npt.NDArray[np.float32],
+    groups: npt.NDArray[np.int64],
+    count: int,
+    floor: float,
+    second_counts: float = 0.5,
+) -> npt.NDArray[np.float32]:
+    """The weighted mean of the two greatest values of each of ``count`` groups, (count,) float32.
+
+    The one value of a group that has only one; ``floor`` where empty.
+    """
+    best = best_per_group(values, groups, count, floor)
+    ranked = np.lexsort((-values, groups))
+    ranked = ranked[1:][groups[ranked][1:] == groups[ranked][:-1]]  # without each group's best
+    second = best_per_group(values[ranked], groups[ranked], count, -np.inf)
+    second = np.where(np.isfinite(second), second, best)
+    return ((1 - second_counts) * best + second_counts * second).astype(np.float32)
 
 
 def order(scores: npt.NDArray[np.float32], allowed: npt.NDArray[np.bool_]) -> list[int]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from tryghed_search import build, bundled, danish, places, ranking, store, wording
 from tryghed_search.passages import Span
-from tryghed_search.reader import TrainedReader
+from tryghed_search.reader import Judgement, TrainedReader
 from tryghed_search.tokens import LateInteraction
 
 if TYPE_CHECKING:
@@ -19,10 +19,16 @@ if TYPE_CHECKING:
 
     from tryghed_search.embedding import Encoded, Encoder
 
-_NEIGHBOURS = 1024
+_NEIGHBOURS = 4096
 """Vectors looked at for one question; all of them in an index of this report's size."""
-_SIDE_SENTENCE = 0.9
-"""A further sentence is highlighted from this share of the best sentence's score."""
+_SECOND_ASKED = 0.4
+"""How much a passage's second nearest reader question counts, the nearest the rest."""
+_ASKED_SENTENCE = 2.0
+"""How much the cosine with a sentence's reader questions counts, next to late interaction."""
+_POINTED_SENTENCE = 0.05
+"""The same of the reader's token logits."""
+_SIDE_SENTENCE = 0.1
+"""A further sentence is highlighted when its score is at most this much below the best."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +44,12 @@ class Reading:
     """(k, 2) int32: passage and number of the sentences whose vectors were looked at."""
     cosines: npt.NDArray[np.float32]
     """(k,) float32: their cosines with the question."""
+    answered: npt.NDArray[np.int32]
+    """(a, 2) int32: passage and answering sentence of the reader questions that were looked at."""
+    alike: npt.NDArray[np.float32]
+    """(a,) float32: their cosines with the question."""
+    unanswered: float | None
+    """Best cosine with a reader question that the reports leave unanswered; None without any."""
     fused: npt.NDArray[np.float32]
 
 
@@ -52,7 +64,11 @@ class Scorer:
         self._weights = weights
         self._passages = contents.passages
         self._late = LateInteraction(contents.tokens)
-        self._reader = TrainedReader() if encoder.identity.sha256 == bundled.PACKED_SHA256 else None
+        self._reader = (
+            TrainedReader()
+            if encoder.identity.sha256 == bundled.identity(adapted=True)[1]
+            else None
+        )
         vocabulary = build.vocabulary(self._passages)
         self._compounds = danish.compound_parts(vocabulary)
         self._corrector = wording.Corrector(vocabulary, places.NAME_WORDS)
@@ -74,23 +90,22 @@ class Scorer:
         rows, cosines = self._contents.vectors.search(encoded.pooled, _NEIGHBOURS)
         found = self._contents.rows[rows]
         floor = float(cosines.min())
-        best = {
-            kind: ranking.best_per_group(
-                cosines[found[:, 1] == kind], found[found[:, 1] == kind, 0], count, floor
-            )
-            for kind in (store.PASSAGE, store.SENTENCE, store.READER_QUESTION)
-        }
+        passage, sentences, answered, unanswered = (
+            found[:, 1] == kind
+            for kind in (store.PASSAGE, store.SENTENCE, store.ANSWERED, store.UNANSWERED)
+        )
         weights = self._late.weights(encoded.ids)
         similarities = self._late.similarities(encoded)
         scores = ranking.Scores(
-            dense=best[store.PASSAGE],
-            sentence=best[store.SENTENCE],
+            dense=ranking.best_per_group(cosines[passage], found[passage, 0], count, floor),
+            sentence=ranking.best_per_group(cosines[sentences], found[sentences, 0], count, floor),
             late=self._late.passages(similarities, weights),
             words=self._contents.words.scores(danish.terms(text, self._compounds)),
             grams=self._contents.grams.scores(danish.grams(text)),
-            asked=best[store.READER_QUESTION],
+            asked=ranking.best_two_per_group(
+                cosines[answered], found[answered, 0], count, floor, _SECOND_ASKED
+            ),
         )
-        sentences = found[:, 1] == store.SENTENCE
         return Reading(
             text=text,
             encoded=encoded,
@@ -99,10 +114,15 @@ class Scorer:
             weights=weights,
             sentences=found[sentences][:, [0, 2]],
             cosines=cosines[sentences],
+            answered=found[answered][:, [0, 2]],
+            alike=cosines[answered],
+            unanswered=float(cosines[unanswered].max()) if unanswered.any() else None,
             fused=ranking.fuse(scores, self._weights),
         )
 
-    def highlights(self, reading: Reading, number: int) -> tuple[Span, ...]:
+    def highlights(
+        self, reading: Reading, number: int, judgement: Judgement | None = None
+    ) -> tuple[Span, ...]:
         """The passage's sentences that answer best, best first: one, or two that are as good.
 
         A heading is never highlighted where there is a sentence.
@@ -110,19 +130,46 @@ class Scorer:
         passage = self._passages[number]
         headings = {block.start for block in passage.blocks if block.role == "heading"}
         spans = passage.sentences
-        late = self._late.sentences(reading.similarities, reading.weights, number, len(spans))
-        floor = float(reading.cosines.min()) if len(reading.cosines) else 0.0
-        pooled = np.full(len(spans), floor, dtype=np.float32)
-        here = reading.sentences[:, 0] == number
-        pooled[reading.sentences[here, 1]] = reading.cosines[here]
-        scores = late + pooled
+        scores = self.sentence_scores(reading, number, judgement)
         candidates = [n for n, (start, _) in enumerate(spans) if start not in headings]
         candidates = candidates or list(range(len(spans)))
         ranked = sorted(candidates, key=lambda n: (-scores[n], n))[:2]
         best = scores[ranked[0]]
         return tuple(
-            spans[n] for n in ranked if n == ranked[0] or scores[n] >= best * _SIDE_SENTENCE
+            spans[n] for n in ranked if n == ranked[0] or scores[n] >= best - _SIDE_SENTENCE
         )
+
+    def sentence_scores(
+        self, reading: Reading, number: int, judgement: Judgement | None = None
+    ) -> npt.NDArray[np.float32]:
+        """How well each sentence of a passage answers, (sentences,) float32 on no fixed scale.
+
+        Late interaction and cosine with the sentence, cosine with the reader questions that it
+        answers, and the reader's token logits.
+        """
+        count = len(self._passages[number].sentences)
+        scores = self._late.sentences(reading.similarities, reading.weights, number, count)
+        scores = scores + _best_of(reading.sentences, reading.cosines, number, count)
+        if self._weights.asked > 0:
+            asked = _best_of(reading.answered, reading.alike, number, count)
+            scores = scores + np.float32(_ASKED_SENTENCE) * asked
+        if judgement is not None:
+            pointed = self._late.sentence_means(judgement.tokens, number, count)
+            scores = scores + np.float32(_POINTED_SENTENCE) * pointed
+        return np.asarray(scores, dtype=np.float32)
+
+    def names_unknown(self, text: str) -> bool:
+        """Whether a text names something that the reports never do."""
+        return bool(self._corrector.unknown_names(text))
+
+    def asked(self, reading: Reading) -> tuple[float | None, float | None]:
+        """Best cosines with a reader question that has an answer, and with one that has none.
+
+        None for each where there are none, and for both where they are left out of the scores.
+        """
+        if not len(reading.alike) or self._weights.asked <= 0:
+            return None, None
+        return float(reading.alike.max()), reading.unanswered
 
     def coverage(self, reading: Reading, top: Sequence[int]) -> float:
         """The greatest share, 0 to 1, of the question's index terms that one of ``top`` holds.
@@ -140,9 +187,25 @@ class Scorer:
             max((len(asked & terms) / len(asked) for terms in held), default=0.0) if asked else 0.0
         )
 
-    def answers(self, reading: Reading, top: Sequence[int]) -> float | None:
-        """The reader's best logit over the passages ``top``; None for a model without a reader."""
-        if self._reader is None or not top:
-            return None
-        passages = [self._late.vectors_of(number) for number in top]
-        return max(self._reader.logits(self._late.centred(reading.encoded), passages))
+    def judge(self, reading: Reading, numbers: Sequence[int]) -> dict[int, Judgement]:
+        """What the reader says of some passages, by number; empty for a model without a reader."""
+        if self._reader is None or not numbers:
+            return {}
+        passages = [self._late.vectors_of(number) for number in numbers]
+        judgements = self._reader.judge(self._late.centred(reading.encoded), passages)
+        return dict(zip(numbers, judgements, strict=True))
+
+
+def _best_of(
+    rows: npt.NDArray[np.int32], cosines: npt.NDArray[np.float32], passage: int, count: int
+) -> npt.NDArray[np.float32]:
+    """The best cosine of each of a passage's ``count`` sentences, (count,) float32.
+
+    ``rows`` (k, 2) tell passage and sentence of the cosines (k,). A sentence that none belongs to
+    gets the least of the passage's others.
+    """
+    here = (rows[:, 0] == passage) & (rows[:, 1] >= 0)
+    if not here.any():
+        return np.zeros(count, np.float32)
+    floor = float(cosines[here].min())
+    return ranking.best_per_group(cosines[here], rows[here, 1], count, floor)

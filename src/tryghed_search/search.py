@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tryghed_search import confidence, conversation, danish, notices, ranking, store, wording
+from tryghed_search import (
+    answer_types,
+    build,
+    confidence,
+    conversation,
+    danish,
+    notices,
+    ranking,
+    store,
+    wording,
+)
 from tryghed_search.errors import BadQuestionError
 from tryghed_search.passages import (
     ENTRY_KINDS,
@@ -20,12 +30,15 @@ from tryghed_search.passages import (
     SectionHit,
 )
 from tryghed_search.places import Gazetteer
+from tryghed_search.reranking import DEPTH
 from tryghed_search.scoring import Reading, Scorer
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from tryghed_search.embedding import Encoder
+    from tryghed_search.reader import Judgement
+    from tryghed_search.reranking import Reranker
 
 MAX_QUESTION = 500
 MAX_HISTORY = 10
@@ -33,6 +46,8 @@ MAX_LIMIT = 20
 
 _NAMED = 0.15
 """Added to passages of a municipality that the question names."""
+_NAMED_CASE = 0.1
+"""Added, besides, to the passages of its own case: the question is about that."""
 _HISTORY_SHARE = 0.5
 """How much the question together with the one before it counts, when it leans on that."""
 _CARRIED = 0.15
@@ -40,7 +55,7 @@ _CARRIED = 0.15
 _HISTORY_SHARE_OF_A_NAME = 0.9
 """The same for a question that says nothing but another name ("og i Gentofte?")."""
 _SECTION_HITS = 3
-_NEXT_BEST = 0.35
+_NEXT_BEST = 0.2
 """How much each passage counts for its section, next to the better one before it."""
 _LOOKED_AT = 3
 """Best passages that the confidence in an answer rests on."""
@@ -54,7 +69,9 @@ class Searcher:
         contents: store.Contents,
         encoder: Encoder,
         weights: ranking.Weights | None = None,
+        reranker: Reranker | None = None,
     ) -> None:
+        self._reranker = reranker
         self._contents = contents
         self._passages = contents.passages
         self._scorer = Scorer(contents, encoder, weights or ranking.Weights())
@@ -87,19 +104,21 @@ class Searcher:
         text = self._checked(question)
         allowed = self._allowed(question.filters)
         own, meant, fused = self._read_in_context(text, question.history)
-        best = ranking.order(fused, allowed)
+        best = self._reranked(meant.text, ranking.order(fused, allowed))
         ranked = best[: question.limit]
         language = wording.language(text)
-        likely = confidence.probability(self._signals(meant, best)) if best else 0.0
+        judged = self._scorer.judge(meant, best[:_LOOKED_AT])
+        likely = confidence.probability(self._signals(meant, best, judged)) if best else 0.0
         answered = bool(ranked) and likely >= confidence.ANSWERED_FROM
+        scores = sorted((float(fused[i]) for i in ranked), reverse=True)  # also when re-ranked
         hits = tuple(
             Hit(
                 passage=self._passages[i],
                 rank=rank,
-                score=round(float(min(1.0, fused[i])), 4),
-                highlights=self._scorer.highlights(own, i),
+                score=round(min(1.0, score), 4),
+                highlights=self._scorer.highlights(own, i, judged.get(i)),
             )
-            for rank, i in enumerate(ranked, start=1)
+            for rank, (i, score) in enumerate(zip(ranked, scores, strict=True), start=1)
         )
         sentence = None
         if answered:
@@ -117,6 +136,14 @@ class Searcher:
             suggestions=self._suggestions(ranked, (*question.history, text), answered),
             language=language,
         )
+
+    def _reranked(self, text: str, best: list[int]) -> list[int]:
+        """The best few in the re-ranker's order, if there is one, before the others."""
+        if self._reranker is None:
+            return best
+        first = best[:DEPTH]
+        passages = [build.embedded_text(self._passages[i]) for i in first]
+        return [first[n] for n in self._reranker.order(text, passages)] + best[DEPTH:]
 
     def rank(self, text: str, count: int) -> list[int]:
         """Numbers of the ``count`` best passages for a text of any length, best first."""
@@ -196,30 +223,46 @@ class Searcher:
         if not names:
             return fused
         about = np.array([bool(names.intersection(p.municipalities)) for p in self._passages])
-        return ranking.raised(fused, about, _NAMED)
+        case = about & np.array([p.kind == "case" for p in self._passages])
+        return ranking.raised(ranking.raised(fused, about, _NAMED), case, _NAMED_CASE)
 
     def signals(self, question: Question) -> confidence.Signals:
         """What the confidence in an answer to one question rests on."""
         text = self._checked(question)
         _, meant, fused = self._read_in_context(text, question.history)
-        return self._signals(meant, ranking.order(fused, self._allowed(question.filters)))
+        best = ranking.order(fused, self._allowed(question.filters))
+        return self._signals(meant, best, self._scorer.judge(meant, best[:_LOOKED_AT]))
 
-    def _signals(self, reading: Reading, best: Sequence[int]) -> confidence.Signals:
+    def _signals(
+        self, reading: Reading, best: Sequence[int], judged: Mapping[int, Judgement]
+    ) -> confidence.Signals:
         top = list(best[:_LOOKED_AT])
-        read = self._scorer.answers(reading, top)
+        read = [judgement.logit for judgement in judged.values()]
+        sentence = self._sentence(reading, best[0], judged.get(best[0])) if best else ""
+        asked, unanswered = self._scorer.asked(reading)
         return confidence.Signals(
-            sentence=float(reading.scores.sentence[top].max()),
-            unreported=float(bool(self._gazetteer.unreported(reading.text))),
+            unreported=float(
+                bool(self._gazetteer.unreported(reading.text))
+                or self._scorer.names_unknown(reading.text)
+            ),
+            met={None: 0.0, True: 1.0, False: -1.0}[answer_types.met(reading.text, sentence)],
             wordless=0.0
             if wording.language(reading.text) == "en"
-            else 1.0 / (1.0 + float(reading.scores.words[top].max())),
-            unasked=100
-            * max(0.0, confidence.USUALLY_ASKED - float(reading.scores.asked[top].max()))
-            if self._contents.reader_questions
-            else 0.0,
-            read=max(read, confidence.LEAST_READ) if read is not None else None,
-            coverage=self._scorer.coverage(reading, top) if read is None else None,
+            else 1.0 / (1.0 + float(reading.scores.words.max())),
+            unasked=0.0 if asked is None else 100 * max(0.0, confidence.USUALLY_ASKED - asked),
+            unanswered=confidence.UNDECIDED
+            if asked is None or unanswered is None
+            else 100 * (unanswered - asked),
+            read=sum(read) / len(read) if read else None,
+            read_best=max(*read, confidence.LEAST_READ) if read else None,
+            coverage=None if read else self._scorer.coverage(reading, top),
         )
+
+    def _sentence(self, reading: Reading, number: int, judgement: Judgement | None) -> str:
+        """The sentence of a passage that answers best."""
+        passage = self._passages[number]
+        start, end = self._scorer.highlights(reading, number, judgement)[0]
+        return passage.text[start:end]
 
     def _suggestions(
         self, ranked: Sequence[int], asked: Sequence[str], answered: bool

@@ -28,6 +28,11 @@ class Settings(BaseSettings):
         default=BUNDLED,
         description="Embedding model: 'bundled', a sentence-transformers model's folder or name.",
     )
+    reranker: str = Field(
+        default="",
+        description="Cross-encoder that puts the best passages in order: a sentence-transformers "
+        "model's folder or name. Default: none.",
+    )
     cache: Path = Field(
         default_factory=lambda: Path(platformdirs.user_cache_dir(APP)),
         description="Folder where the bundled model is unpacked, once (about 250 MB).",

@@ -129,6 +129,24 @@ class LateInteraction:
                 scores[number] = weights @ inside[:, chosen].max(axis=1)
         return scores / max(float(weights.sum()), 1e-9)
 
+    def sentence_means(
+        self, values: npt.NDArray[np.float32], passage: int, count: int
+    ) -> npt.NDArray[np.float32]:
+        """The mean over each sentence's tokens of ``values``, (tokens of the passage,) float32.
+
+        (count,) float32; where a sentence has no token with a finite value, the least of the means.
+        """
+        start, end = self._tokens.bounds[passage : passage + 2]
+        numbers = self._tokens.sentences[start:end]
+        kept = np.isfinite(values) & (numbers >= 0)
+        if not kept.any():
+            return np.zeros(count, np.float32)
+        sums = np.bincount(numbers[kept], values[kept], count)
+        tokens = np.bincount(numbers[kept], minlength=count)
+        means = sums / np.maximum(tokens, 1)
+        means[tokens == 0] = means[tokens > 0].min()
+        return np.asarray(means, dtype=np.float32)
+
 
 def unit(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Rows at unit length, (n, d) float32; a row of zeros stays one."""

@@ -9,6 +9,8 @@ from typing import Literal
 from tryghed_search import danish
 
 _ENGLISH_ONLY = danish.ENGLISH_WORDS - danish.STOP_WORDS - {"for", "an", "at", "had", "does"}
+_CAPITAL = re.compile(r"(?<=[\w,;)] )[A-ZÆØÅ][\w-]+")
+"""A word with a capital that does not begin a sentence."""
 _DANISH_ONLY = danish.STOP_WORDS - danish.ENGLISH_WORDS - {"over", "under", "so"}
 
 
@@ -35,6 +37,22 @@ class Corrector:
     def correct(self, question: str) -> str:
         """The question with its misspelt words rewritten, otherwise as it is."""
         return re.sub(r"[^\W\d_]+", lambda match: self._word(match.group()), question)
+
+    def unknown_names(self, question: str) -> tuple[str, ...]:
+        """Words with a capital inside a sentence that the reports do not know.
+
+        None in an English question, where a capital says less.
+        """
+        if language(question) == "en":
+            return ()
+        found = (match.group() for match in _CAPITAL.finditer(question))
+        return tuple(name for name in found if not self._known(name))
+
+    def _known(self, name: str) -> bool:
+        """Whether the reports know a word, one of its parts, or its base before a genitive s."""
+        whole = danish.normalise(name)
+        forms = {whole, whole.removesuffix("s"), *whole.split("-")}
+        return any(self._speller.knows(form) for form in forms)
 
     def _word(self, written: str) -> str:
         word = danish.normalise(written)

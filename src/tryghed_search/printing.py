@@ -1,0 +1,71 @@
+"""Tables of figures for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from tryghed_search.evaluation import Figure
+
+_COLUMNS = ("hit@1", "hit@3", "hit@5", "mrr@10", "sentence")
+
+Figures = Mapping[str, Mapping[str, Mapping[str, Any]]]
+"""System to kind of question to figure, as ``evaluation.figures`` gives them for each system."""
+
+
+def overview(tables: Figures) -> None:
+    """A table for each system, then what the last one does where there is no answer."""
+    console = _console()
+    for system, rows in tables.items():
+        table = _table(system, ("kind", "questions", *_COLUMNS))
+        for kind, row in rows.items():
+            if kind != "no-answer":
+                cells = [_cell(row[column]) if column in row else "" for column in _COLUMNS]
+                table.add_row(kind, str(row["questions"]), *cells)
+        console.print(table)
+    for name, value in tables[list(tables)[-1]]["no-answer"].items():
+        console.print(f"{name}: {_cell(value) if isinstance(value, Figure) else value}")
+
+
+def ablation(tables: Figures) -> None:
+    """One row for each system: questions found in passages, topics, follow-ups, near misses."""
+    shown = (
+        ("all", "hit@1"),
+        ("all", "mrr@10"),
+        ("all", "sentence"),
+        ("topic", "mrr@10"),
+        ("follow-up", "mrr@10"),
+        ("no-answer", "auroc near"),
+    )
+    table = _table("product", ("left out", *(f"{kind}\n{name}" for kind, name in shown)))
+    for system, rows in tables.items():
+        cells = [
+            _cell(rows[kind][name]) if name in rows.get(kind, {}) else "" for kind, name in shown
+        ]
+        table.add_row("nothing" if system == list(tables)[-1] else system, *cells)
+    _console().print(table)
+
+
+def _console() -> Console:
+    return Console(width=120, markup=False, emoji=False, highlight=False)
+
+
+def _table(title: str, columns: tuple[str, ...]) -> Table:
+    """An empty table: names on the left, figures to the right of them, each on one line."""
+    table = Table(
+        title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
+    )
+    table.add_column(columns[0], overflow="fold")
+    for column in columns[1:]:
+        table.add_column(column, justify="right", no_wrap=True)
+    return table
+
+
+def _cell(figure: Figure) -> str:
+    """A figure with its interval, short enough for six of them on a line: "0.86 [.80, 1.0]"."""
+    low, high = (f"{bound:.2f}".lstrip("0")[:3] for bound in (figure.low, figure.high))
+    return f"{figure.value:.2f} [{low}, {high}]"
