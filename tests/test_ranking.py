@@ -115,3 +115,12 @@ def test_what_the_product_is_measured_against_is_one_kind_of_score() -> None:
 def test_equals_stand_in_the_reports_order_and_what_is_not_allowed_is_left_out() -> None:
     ranked = order(np.array([0.5, 0.9, 0.5, 0.9], np.float32), np.array([True, True, True, False]))
     assert ranked == [1, 0, 2]
+
+
+def test_a_passage_of_which_a_kind_has_nothing_is_judged_by_the_others() -> None:
+    dense = np.array([0.9, 0.5, 0.1], np.float32)
+    asked = np.array([np.nan, 0.8, 0.2], np.float32)
+    nothing = np.zeros(3, np.float32)
+    scores = Scores(dense, nothing, nothing, nothing, nothing, asked)
+    fused = fuse(scores, Weights(dense=1, sentence=1, late=1, words=1, grams=1, asked=3))
+    assert fused.tolist() == pytest.approx([1.0, (0.5 + 3) / 4, 0.0])

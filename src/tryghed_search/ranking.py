@@ -50,7 +50,10 @@ PARTS_LEFT_OUT: Mapping[str, Weights] = {
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """One question's scores of every passage, each (n,) float32, each kind on its own scale."""
+    """One question's scores of every passage, each (n,) float32, each kind on its own scale.
+
+    NaN where a kind has nothing on a passage: one without reader questions.
+    """
 
     dense: npt.NDArray[np.float32]
     sentence: npt.NDArray[np.float32]
@@ -72,19 +75,20 @@ def fuse(scores: Scores, weights: Weights) -> npt.NDArray[np.float32]:
     """The weighted mean of the min-max scores, (n,) float32 from 0 to 1.
 
     A kind that says nothing about a question (a model without token vectors, no known word) is left
-    out of the mean, so it draws no passage down.
+    out of the mean, so it draws no passage down; so is one that is NaN for a passage.
     """
     total = np.zeros_like(scores.dense)
-    used = 0.0
+    used = np.zeros_like(scores.dense)
     for kind, weight in zip(
         (scores.dense, scores.sentence, scores.late, scores.words, scores.grams, scores.asked),
         astuple(weights),
         strict=True,
     ):
-        if weight > 0 and float(kind.max()) - float(kind.min()) >= 1e-9:
-            total += np.float32(weight) * min_max(kind)
-            used += weight
-    return total / np.float32(used) if used else total
+        known = np.isfinite(kind)
+        if weight > 0 and known.any() and float(np.ptp(kind[known])) >= 1e-9:
+            total[known] += np.float32(weight) * min_max(kind[known])
+            used[known] += np.float32(weight)
+    return np.divide(total, used, out=np.zeros_like(total), where=used > 0)
 
 
 def raised(
@@ -99,7 +103,7 @@ def best_per_group(
 ) -> npt.NDArray[np.float32]:
     """The greatest value of each of ``count`` groups, (count,) float32; ``floor`` where empty."""
     best = np.full(count, floor, dtype=np.float32)
-    np.maximum.at(best, groups, values)
+    np.fmax.at(best, groups, values)  # a floor may be NaN
     return best
 
 

@@ -103,7 +103,7 @@ class Scorer:
             words=self._contents.words.scores(danish.terms(text, self._compounds)),
             grams=self._contents.grams.scores(danish.grams(text)),
             asked=ranking.best_two_per_group(
-                cosines[answered], found[answered, 0], count, floor, _SECOND_ASKED
+                cosines[answered], found[answered, 0], count, np.nan, _SECOND_ASKED
             ),
         )
         return Reading(
