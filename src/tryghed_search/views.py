@@ -34,7 +34,7 @@ from tryghed_search.quoting import (
 )
 from tryghed_search.search import MAX_HISTORY
 
-SURE = 0.65
+SURE = 0.55
 """Confidence from which the page says that the report answers."""
 
 

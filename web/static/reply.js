@@ -5,7 +5,7 @@
 
 import { ofPlace, ofQuestion } from "./address.js";
 
-const SURE = 0.65;
+const SURE = 0.55;
 const SHORT = 320;
 const EXTRACT = 240;
 const LEAST = 60;
