@@ -298,7 +298,7 @@ def load(folder: Path, model: ModelIdentity) -> tuple[Manifest, Contents]:
     while True:
         try:
             return manifest, _load(folder, manifest, model)
-        except DamagedIndexError:
+        except (DamagedIndexError, FileNotFoundError):  # the second while folders are listed
             newer = read_manifest(folder)
             if newer.folder == manifest.folder:
                 raise
