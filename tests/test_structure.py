@@ -27,7 +27,7 @@ LAYERS: tuple[tuple[str, str], ...] = (
     ("settings and ingest", "settings build"),
     ("scores", "scoring"),
     ("search", "search"),
-    ("measuring and serving", "evaluation beir serving problems"),
+    ("measuring and serving", "evaluation beir serving problems feedback"),
     ("what readers see", "views"),
     ("the report to read", "reading"),
     ("routes", "api pages"),

@@ -229,13 +229,17 @@ def _ask_page(
         typed=question.text if problem else "",
         problem=problem,
         most=MAX_QUESTION,
+        feedback=request.app.state.book is not None,
         settings={
             "root": site.root,
             "lang": site.lang,
             "name": site.words["site"]["name"],
             "home": said["heading"],
             "mostHistory": MAX_HISTORY,
-            "words": {name: site.words[name] for name in ("kinds", "answer", "filters", "script")},
+            "words": {
+                name: site.words[name]
+                for name in ("kinds", "answer", "filters", "script", "feedback")
+            },
         },
     )
 

@@ -144,6 +144,8 @@ class AskPage(Page):
     typed: str
     problem: str | None
     most: int
+    feedback: bool
+    """Whether readers are asked what they think of an answer."""
     settings: Mapping[str, Any]
     """What the script needs to know."""
 

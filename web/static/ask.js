@@ -217,6 +217,11 @@ const actions = {
   copyThread: (button) =>
     copyInto(button, wholeThread(thread.querySelectorAll(".exchange")), "copied_thread"),
   print: () => print(),
+  judge: async (button) => {
+    const { judge } = await import("./feedback.js"); // for few servers only
+    const asked = asking.get(button.closest(".exchange")) ?? read(location.search);
+    status.textContent = (await judge(site, button, asked)) ?? "";
+  },
   leave: beside.closeBeside,
 };
 
