@@ -206,6 +206,25 @@ def test_a_link_inside_the_page_keeps_the_thread(page: Page) -> None:
     expect(page.get_by_role("article")).to_have_count(1)
 
 
+def test_the_earlier_answers_of_a_reloaded_thread_can_be_shown_again(
+    page: Page, complaints: list[str]
+) -> None:
+    page.goto("/")
+    ask(page, BURGLARIES)
+    ask(page, ORGANISED)
+    before = [article.inner_text() for article in page.get_by_role("article").all()]
+    page.reload()
+    page.route(API, lambda route: route.fulfill(status=503), times=1)
+    again = page.get_by_role("button", name="Vis svarene igen")
+    again.click()
+    expect(page.get_by_role("status")).to_contain_text("Søgningen er ikke klar")
+    complaints.clear()
+    again.click()
+    expect(page.get_by_role("article")).to_have_count(2)
+    expect(again).to_have_count(0)
+    assert [article.inner_text() for article in page.get_by_role("article").all()] == before
+
+
 def test_a_new_conversation_starts_empty(page: Page) -> None:
     page.goto("/?kind=case")
     ask(page, BURGLARIES)

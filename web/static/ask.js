@@ -65,19 +65,53 @@ async function answer(exchange) {
   let said;
   try {
     const found = await post(asked, stop.signal);
-    const reply = replyView(site, asked, found);
-    outcome = clone("exchange-template", { ...asked, scope: null, reply }).querySelector(".reply");
+    outcome = replyTo(asked, found);
     said = announcement(site, found);
   } catch (error) {
     if (stop.signal.aborted) return;
-    if (!(error instanceof Trouble)) console.error(error);
-    said = site.words.script[error instanceof Trouble ? error.message : "failed"];
+    said = wordsFor(error);
     outcome = clone("trouble-template", { message: said });
   }
   clearTimeout(slow);
   waiting.replaceWith(outcome);
   beside.pointAtCitation();
   if (exchange.isConnected) status.textContent = said;
+}
+
+function replyTo(asked, found) {
+  const reply = replyView(site, asked, found);
+  return clone("exchange-template", { ...asked, scope: null, reply }).querySelector(".reply");
+}
+
+function wordsFor(error) {
+  if (!(error instanceof Trouble)) console.error(error);
+  return site.words.script[error instanceof Trouble ? error.message : "failed"];
+}
+
+/** Asks the earlier questions of a thread that was reloaded or shared, and shows their answers. */
+async function showEarlier(button) {
+  const list = button.closest(".earlier");
+  button.disabled = true;
+  status.textContent = site.words.script.thinking;
+  try {
+    const { history: earlier, filters } = read(location.search);
+    const exchanges = [];
+    for (const [position, question] of earlier.entries()) {
+      const asked = { question, filters, history: earlier.slice(0, position) };
+      const exchange = clone("exchange-template", { question, scope: scope(), reply: null });
+      exchange.append(replyTo(asked, await post(asked)));
+      asking.set(exchange, asked);
+      exchanges.push(exchange);
+    }
+    if (!list.isConnected) return;
+    list.replaceWith(...exchanges);
+    status.textContent = "";
+    lookAt(exchanges[0]);
+    settle();
+  } catch (error) {
+    status.textContent = wordsFor(error);
+    button.disabled = false;
+  }
 }
 
 function tellSlow(waiting) {
@@ -93,7 +127,7 @@ async function post({ question, history, filters }, stop) {
       method: "POST",
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify({ question, history, ...filters }),
-      signal: AbortSignal.any([stop, AbortSignal.timeout(PATIENCE)]),
+      signal: AbortSignal.any([...(stop ? [stop] : []), AbortSignal.timeout(PATIENCE)]),
     });
   } catch (error) {
     throw new Trouble(error.name === "TimeoutError" ? "failed" : "offline");
@@ -212,6 +246,7 @@ const actions = {
     ask(question, filters);
   },
   restart,
+  showEarlier,
   retry: (button) => answer(button.closest(".exchange")),
   copy: (button) => copyInto(button, quotation(button.closest("figure")), "copied"),
   copyThread: (button) =>
