@@ -6,108 +6,24 @@ Every test also holds that nothing is asked of another origin and that the conso
 from __future__ import annotations
 
 import re
-import shutil
-from collections.abc import Iterator
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import (
-    Browser,
-    BrowserContext,
-    Locator,
-    Page,
-    Route,
-    expect,
-    sync_playwright,
+from playwright.sync_api import BrowserContext, Page, Route, expect
+
+from tests.browsing import (
+    API,
+    BURGLARIES,
+    ORGANISED,
+    PHONE,
+    VIBORG,
+    ask,
+    overflow,
+    settled,
+    with_options,
 )
 
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update "
-    "--disable-sync --no-first-run --disable-quic"
-)
-BURGLARIES = "Hvor meget faldt antallet af indbrud i Hjørring?"
-ORGANISED = "Hvordan er det organiseret?"
-VIBORG = "Hvad gør Viborg Kommune ved indbrud?"
 MARKUP = "<img src=x onerror=\"document.title='taken'\"> & <b>fed</b>"
-API = "**/api/v1/ask"
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=FLAGS.split()
-        )
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def complaints() -> list[str]:
-    """What the console complained of and which other origins were asked; empty it if expected."""
-    return []
-
-
-@pytest.fixture
-def options() -> dict[str, Any]:
-    """What the page's browser context is made with; a test gives its own with parametrize."""
-    return {}
-
-
-@pytest.fixture
-def context(
-    browser: Browser, server_url: str, options: dict[str, Any], complaints: list[str]
-) -> Iterator[BrowserContext]:
-    context = browser.new_context(base_url=server_url, locale="da-DK", **options)
-    context.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
-    context.on("weberror", lambda error: complaints.append(str(error.error)))
-    context.on(
-        "request",
-        lambda r: None if r.url.startswith(server_url) else complaints.append(r.url),
-    )
-    yield context
-    context.close()
-    assert complaints == []
-
-
-@pytest.fixture
-def page(context: BrowserContext) -> Page:
-    return context.new_page()
-
-
-def with_options(**options: Any) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("options", [options])
-
-
-def ask(page: Page, question: str) -> Locator:
-    """Ask in the conversation as it stands; the new exchange."""
-    before = page.get_by_role("article").count()
-    page.get_by_role("searchbox", name="Dit spørgsmål").fill(question)
-    page.get_by_role("button", name="Spørg", exact=True).click()
-    exchange = page.get_by_role("article").nth(before)
-    expect(exchange.locator(".reply")).to_be_attached()
-    return exchange
-
-
-def settled(page: Page) -> None:
-    """Wait until the page no longer scrolls."""
-    page.evaluate(
-        """() => new Promise((done) => {
-            let last = -1;
-            const look = () => {
-                if (scrollY === last) done();
-                else { last = scrollY; setTimeout(look, 100); }
-            };
-            look();
-        })"""
-    )
-
-
-def overflow(page: Page) -> int:
-    """Pixels by which the page is wider than the window."""
-    width: int = page.evaluate("document.documentElement.scrollWidth - innerWidth")
-    return width
 
 
 # --- asking ---------------------------------------------------------------------------------------
@@ -166,7 +82,8 @@ def test_the_script_makes_the_markup_that_the_server_makes(page: Page, query: st
     assert parse_qs(urlsplit(page.url).query) == asked
 
 
-def test_a_citation_opens_the_report_at_the_marked_sentence(page: Page) -> None:
+@with_options(viewport=PHONE)
+def test_on_a_phone_a_citation_opens_the_report_at_the_marked_sentence(page: Page) -> None:
     page.goto("/")
     exchange = ask(page, BURGLARIES)
     marked = exchange.get_by_role("mark").first.inner_text()
@@ -289,6 +206,25 @@ def test_a_link_inside_the_page_keeps_the_thread(page: Page) -> None:
     expect(page.get_by_role("article")).to_have_count(1)
 
 
+def test_the_earlier_answers_of_a_reloaded_thread_can_be_shown_again(
+    page: Page, complaints: list[str]
+) -> None:
+    page.goto("/")
+    ask(page, BURGLARIES)
+    ask(page, ORGANISED)
+    before = [article.inner_text() for article in page.get_by_role("article").all()]
+    page.reload()
+    page.route(API, lambda route: route.fulfill(status=503), times=1)
+    again = page.get_by_role("button", name="Vis svarene igen")
+    again.click()
+    expect(page.get_by_role("status")).to_contain_text("Søgningen er ikke klar")
+    complaints.clear()
+    again.click()
+    expect(page.get_by_role("article")).to_have_count(2)
+    expect(again).to_have_count(0)
+    assert [article.inner_text() for article in page.get_by_role("article").all()] == before
+
+
 def test_a_new_conversation_starts_empty(page: Page) -> None:
     page.goto("/?kind=case")
     ask(page, BURGLARIES)
@@ -390,6 +326,27 @@ def test_nothing_jumps_when_the_answer_appears(page: Page) -> None:
     assert page.evaluate("window.shift") < 0.01
 
 
+def test_a_slow_answer_can_be_asked_for_again(page: Page) -> None:
+    page.goto("/")
+    ask(page, BURGLARIES)
+    page.clock.install()
+    held: list[Route] = []
+    page.route(API, lambda route: held.append(route))  # noqa: PLW0108 - playwright needs a Python function
+    page.get_by_role("searchbox").fill(ORGANISED)
+    page.keyboard.press("Enter")
+    second = page.get_by_role("article").nth(1)
+    expect(second.get_by_text("Leder i rapporten …")).to_be_visible()
+    again = second.get_by_role("button", name="Prøv igen")
+    expect(again).to_be_hidden()
+    page.clock.fast_forward("00:10")
+    expect(page.get_by_role("status")).to_have_text("Det tager længere tid end ellers.")
+    page.unroute(API)
+    again.press("Enter")
+    expect(second.locator(".reply")).to_be_attached()
+    expect(second.locator(".waiting")).to_have_count(0)
+    expect(page.get_by_role("article")).to_have_count(2)
+
+
 # --- everyone -------------------------------------------------------------------------------------
 
 
@@ -427,7 +384,11 @@ def test_a_question_can_be_asked_and_checked_with_the_keyboard_alone(page: Page)
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Hjørring – Naboskab › Læringer")).to_be_focused()
     page.keyboard.press("Enter")
-    expect(page.locator(":target")).to_be_in_viewport()
+    place = page.get_by_role("complementary").locator(".here")
+    expect(place).to_be_in_viewport()
+    expect(place).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("link", name="Hjørring – Naboskab › Læringer")).to_be_focused()
 
 
 def test_skip_links_lead_to_the_content_and_to_the_field(page: Page) -> None:
@@ -483,20 +444,47 @@ def test_a_quotation_is_copied_with_its_reference(page: Page) -> None:
     exchange.locator(".copy").first.click()
     expect(exchange.get_by_role("button", name="Citatet er kopieret")).to_be_visible()
     copied = page.evaluate("navigator.clipboard.readText()")
-    assert copied == (
+    quotation = (
         "»Det Gode Naboskab udsprang af projektet 'Hjørring – Fri for Indbrud', der reducerede "
         "indbrud med 83%.«\n"
         "TrygFonden: Lokal Tryghed i praksis, Delrapport 1, s. 11, »Læringer i kommunen«."
     )
+    assert copied == quotation
+    rich = page.evaluate(RICH)
+    address = exchange.locator(".citation").first.evaluate("link => link.href")
+    assert [rich["text"], rich["links"]] == [quotation.replace("\n", ""), [address]]
     expect(exchange.get_by_role("button", name="Citatet er kopieret")).to_have_count(0)
 
 
-def test_a_quotation_is_copied_where_the_browser_has_no_clipboard(page: Page) -> None:
-    page.add_init_script("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+RICH = """async () => {
+    const [item] = await navigator.clipboard.read();
+    const html = await (await item.getType("text/html")).text();
+    const { body } = new DOMParser().parseFromString(html, "text/html");
+    return { text: body.textContent, links: [...body.querySelectorAll("a")].map((a) => a.href) };
+}"""
+
+
+@with_options(permissions=["clipboard-read", "clipboard-write"])
+@pytest.mark.parametrize("clipboard", [True, False], ids=["clipboard", "without"])
+def test_the_conversation_is_copied_whole_with_its_citations(page: Page, clipboard: bool) -> None:
+    if not clipboard:  # as on a page that came over HTTP
+        page.add_init_script("Clipboard.prototype.write = undefined")
     page.goto("/")
-    exchange = ask(page, BURGLARIES)
-    exchange.locator(".copy").first.click()
-    expect(page.get_by_role("status")).to_have_text("Citatet er kopieret")
+    first, second = ask(page, BURGLARIES), ask(page, VIBORG)
+    page.get_by_role("button", name="Kopiér samtalen").click()
+    expect(page.get_by_role("status")).to_have_text("Samtalen er kopieret")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    rich = page.evaluate(RICH)
+    assert "".join(copied.split()) == "".join(rich["text"].split())
+    lines = copied.splitlines()
+    assert lines[:2] == [BURGLARIES, "Rapporten svarer"]
+    assert lines[lines.index(VIBORG) + 1].startswith("Rapporten nævner ikke Viborg.")
+    for exchange in (first, second):
+        places = exchange.locator(".citation")
+        references = exchange.locator("figcaption")
+        for place, reference in zip(places.all(), references.all(), strict=True):
+            assert place.evaluate("link => link.href") in rich["links"]
+            assert reference.get_attribute("data-reference") in lines
 
 
 # --- looks ----------------------------------------------------------------------------------------
@@ -610,5 +598,10 @@ def test_everything_works_under_a_strict_content_security_policy(page: Page) -> 
 
     page.route(re.compile(r"/(\?.*)?$|/rapport/"), strict)
     page.goto("/")
-    ask(page, BURGLARIES).get_by_role("link", name="s. 11").first.click()
+    exchange = ask(page, BURGLARIES)
+    exchange.get_by_role("link", name="s. 11").nth(1).hover()
+    expect(page.get_by_role("tooltip")).to_contain_text("Fra idé til handling")
+    exchange.get_by_role("link", name="s. 11").first.click()
+    expect(page.locator(".here")).to_be_in_viewport()
+    page.get_by_role("link", name="Hele rapporten").click()
     expect(page.locator(":target")).to_be_in_viewport()

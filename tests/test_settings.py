@@ -38,25 +38,29 @@ def test_without_any_setting_the_bundled_model_and_reports_are_used() -> None:
 def test_every_setting_comes_from_its_own_environment_variable(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for name in ("INDEX", "MODEL", "RERANKER", "CACHE", "REPORTS"):
+    for name in ("INDEX", "MODEL", "RERANKER", "CACHE", "REPORTS", "FEEDBACK"):
         monkeypatch.setenv(f"TRYGHED_{name}", f"/from/{name.lower()}")
+    monkeypatch.setenv("TRYGHED_FEEDBACK_DAYS", "30")
     assert Settings().model_dump() == {
         "index": Path("/from/index"),
         "model": "/from/model",
         "reranker": "/from/reranker",
         "cache": Path("/from/cache"),
         "reports": Path("/from/reports"),
+        "feedback": Path("/from/feedback"),
+        "feedback_days": 30,
     }
 
 
 def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("INDEX", "MODEL", "RERANKER", "CACHE", "REPORTS"):
+    for name in ("INDEX", "MODEL", "RERANKER", "CACHE", "REPORTS", "FEEDBACK"):
         monkeypatch.setenv(f"TRYGHED_{name}", "")
     monkeypatch.setenv("HOME", "/home/nobody")
     assert Settings().model == "bundled"
     assert Settings().reranker == ""
     assert Settings().index is None
     assert Settings().reports is None
+    assert Settings().feedback is None
     assert Settings().cache.is_absolute()
 
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from tryghed_search import problems
+from tryghed_search.errors import BadQuestionError, FeedbackError
+from tryghed_search.feedback import Book, Verdict, entry
 from tryghed_search.passages import (
     Answer,
     Filters,
@@ -26,6 +32,10 @@ from tryghed_search.search import MAX_HISTORY, MAX_LIMIT, MAX_QUESTION
 from tryghed_search.serving import Serving, current_serving
 
 router = APIRouter(prefix="/api/v1", tags=["api"])
+feedback_router = APIRouter(prefix="/api/v1", tags=["feedback"])
+"""Only where the operator has named a file for it."""
+
+logger = logging.getLogger(__name__)
 
 Current = Annotated[Serving, Depends(current_serving)]
 QuestionText = Annotated[
@@ -50,6 +60,15 @@ class AskRequest(BaseModel):
     kind: FilterValues = Field(default_factory=list)
     municipality: FilterValues = Field(default_factory=list)
     audience: FilterValues = Field(default_factory=list)
+
+
+class FeedbackRequest(AskRequest):
+    """A question as it was asked, and what the reader says of the answer."""
+
+    verdict: Verdict
+    right: int | None = Field(
+        default=None, ge=1, le=MAX_LIMIT, strict=True, description="Rank of the right passage."
+    )
 
 
 class BlockModel(BaseModel):
@@ -259,6 +278,29 @@ def _section_model(hit: SectionHit, reports: tuple[Report, ...]) -> SectionModel
 async def ask(request: AskRequest, serving: Current) -> AskResponse:
     """Ranked passages, the answering sentence, and a citation for each; or an honest no."""
     return answer_model(await serving.ask(question_of(request)), serving.reports)
+
+
+@feedback_router.post(
+    "/feedback",
+    summary="Say whether an answer was right",
+    status_code=204,
+    response_class=Response,
+    responses=problems.responses(400, 413, 415, 422, 503),
+)
+async def feedback(said: FeedbackRequest, serving: Current, request: Request) -> Response:
+    """Keeps the question, the answer's places and the verdict; nothing about who sent it."""
+    book: Book = request.app.state.book
+    question = question_of(said)
+    answer = await serving.ask(question)
+    if said.right is not None and said.right > len(answer.hits):
+        raise BadQuestionError(f"Der er kun {len(answer.hits)} steder i svaret.")
+    line = entry(question, answer, said.verdict, said.right, datetime.now(UTC).date())
+    try:
+        await run_in_threadpool(book.keep, line)
+    except FeedbackError as error:
+        logger.error("%s", error)
+        return problems.problem(503, "Vurderingen kunne ikke gemmes. Prøv igen senere.")
+    return Response(status_code=204)
 
 
 @router.get(

@@ -18,13 +18,19 @@ from prometheus_client import (
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tryghed_search import api, pages, problems
+from tryghed_search.feedback import Book
 from tryghed_search.search import Searcher
 from tryghed_search.serving import Serving, current_serving
 from tryghed_search.store import Manifest
 
 
-def create_app(loaded: tuple[Manifest, Searcher] | None = None) -> FastAPI:
-    """The application over a loaded index; without one, what needs it answers 503."""
+def create_app(
+    loaded: tuple[Manifest, Searcher] | None = None, book: Book | None = None
+) -> FastAPI:
+    """The application over a loaded index; without one, what needs it answers 503.
+
+    With a book, readers are asked for feedback, which is kept in it.
+    """
     serving = Serving()
     if loaded is not None:
         serving.take(*loaded)
@@ -43,8 +49,11 @@ def create_app(loaded: tuple[Manifest, Searcher] | None = None) -> FastAPI:
         redoc_url=None,
     )
     app.state.serving = serving
+    app.state.book = book
     problems.install(app)
     app.include_router(api.router)
+    if book is not None:
+        app.include_router(api.feedback_router)
     app.include_router(pages.router)
     app.mount("/static", pages.static_files(), name="static")
     _add_health(app)

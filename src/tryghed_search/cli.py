@@ -21,6 +21,7 @@ import typer
 
 if TYPE_CHECKING:
     from tryghed_search.embedding import Encoder
+    from tryghed_search.feedback import Book
     from tryghed_search.search import Searcher
     from tryghed_search.settings import Settings
     from tryghed_search.store import Manifest
@@ -211,10 +212,12 @@ def serve(
 ) -> None:
     """Serve the page, the API and the widget; builds the index first when there is none."""
     from tryghed_search.errors import NoIndexError
+    from tryghed_search.feedback import Book
 
     # uvicorn passes the signal on when it has shut down; to be stopped is not to fail.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     settings = _settings(index, model)
+    book = Book(settings.feedback, settings.feedback_days) if settings.feedback else None
     with _bound(host, port) as listener:
         encoder = _encoder(settings)
         try:
@@ -223,16 +226,18 @@ def serve(
             typer.echo("No index yet; building it first.", err=True)
             _build(settings, encoder)
             loaded = _searcher(settings, encoder)
-        _serve(listener, loaded)
+        _serve(listener, loaded, book)
 
 
-def _serve(listener: socket.socket, loaded: tuple[Manifest, Searcher]) -> None:
+def _serve(
+    listener: socket.socket, loaded: tuple[Manifest, Searcher], book: Book | None = None
+) -> None:
     import uvicorn
 
     from tryghed_search.app import create_app
 
     config = uvicorn.Config(
-        create_app(loaded),
+        create_app(loaded, book),
         log_level="warning",
         access_log=False,
         server_header=False,
@@ -260,6 +265,24 @@ def _bound(host: str, port: int) -> socket.socket:
             "--host and --port, or stop the program that has it."
         ) from None
     return listener
+
+
+@app.command()
+def feedback(
+    labelled: Annotated[
+        bool, typer.Option("--labelled", help="Only those that say what is right.")
+    ] = False,
+) -> None:
+    """Print what readers said of answers, as a question file that evaluate reads."""
+    from tryghed_search.errors import FeedbackError
+    from tryghed_search.feedback import UNLABELLED, read_lines
+
+    path = _settings(None, None).feedback
+    if path is None:
+        raise FeedbackError("No feedback is kept; name a file for it in TRYGHED_FEEDBACK.")
+    for text, line in read_lines(path):
+        if not (labelled and line.get("kind") == UNLABELLED):
+            typer.echo(text)
 
 
 @app.command()

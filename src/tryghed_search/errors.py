@@ -9,6 +9,7 @@ TryghedError
 ├── OtherModelError     an index that was made with another model or another format
 ├── IndexWriteError     an index that could not be written
 ├── BadQuestionError    a question, history or filter that cannot be used
+├── FeedbackError       feedback that cannot be kept or read
 └── NotReadyError       a server whose model and index are not loaded
 """
 
@@ -49,6 +50,10 @@ class IndexWriteError(TryghedError):
 
 class BadQuestionError(TryghedError):
     """A question, history or filter that cannot be used; the message is fit for the asker."""
+
+
+class FeedbackError(TryghedError):
+    """Feedback that cannot be kept or read."""
 
 
 class NotReadyError(TryghedError):

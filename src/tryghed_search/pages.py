@@ -21,10 +21,12 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from tryghed_search.errors import BadQuestionError, NotReadyError
+from tryghed_search.finding import MOST
 from tryghed_search.passages import Filters, Question, Report, Span
+from tryghed_search.reading import ReportPage, body, contents
 from tryghed_search.search import MAX_HISTORY, MAX_QUESTION
 from tryghed_search.serving import Serving, current_serving
-from tryghed_search.views import BLANK, AskPage, Exchange, Link, Page, ProblemPage, ReportPage, Site
+from tryghed_search.views import BLANK, AskPage, Exchange, Link, Page, ProblemPage, Site
 
 LANGUAGES = {"da": "Dansk", "en": "English"}
 
@@ -72,9 +74,12 @@ async def conversation(
 
 @router.api_route("/rapport/{report}", methods=["GET", "HEAD"])
 async def reading(
-    request: Request, serving: Loaded, report: str, p: str = "", m: str = ""
+    request: Request, serving: Loaded, report: str, p: str = "", m: str = "", find: str = ""
 ) -> HTMLResponse:
-    """The whole report; ``m``, as "44-168", is marked in the passage with the anchor ``p``."""
+    """The whole report; ``m``, as "44-168", is marked in the passage with the anchor ``p``.
+
+    The words in ``find`` are marked wherever they stand.
+    """
     site = site_of(request)
     try:
         reports = serving.reports
@@ -83,13 +88,19 @@ async def reading(
     found = next((r for r in reports if r.id == report), None)
     if found is None:
         return _missing(request, site, reports)
+    span = _span(m)
+    chapters, findings = body(site, found, (p, span) if span else None, find)
+    title = f"{findings.summary} {found.title}" if findings else found.title
     page = ReportPage(
-        **_common(request, site, found.title, reports),
+        **_common(request, site, title, reports),
         report_title=found.title,
         publisher=found.publisher,
         quote_lang=found.language,
-        contents=site.contents(found),
-        chapters=site.chapters(found, p, _span(m)),
+        contents=contents(site, found),
+        chapters=chapters,
+        findings=findings,
+        hidden=() if site.lang == "da" else (("lang", site.lang),),
+        most=MOST,
     )
     return _render(page)
 
@@ -218,13 +229,17 @@ def _ask_page(
         typed=question.text if problem else "",
         problem=problem,
         most=MAX_QUESTION,
+        feedback=request.app.state.book is not None,
         settings={
             "root": site.root,
             "lang": site.lang,
             "name": site.words["site"]["name"],
             "home": said["heading"],
             "mostHistory": MAX_HISTORY,
-            "words": {name: site.words[name] for name in ("kinds", "answer", "filters", "script")},
+            "words": {
+                name: site.words[name]
+                for name in ("kinds", "answer", "filters", "script", "feedback")
+            },
         },
     )
 

@@ -42,6 +42,14 @@ class Settings(BaseSettings):
         description="Folder with one folder per report. Default: the reports that come with the "
         "program.",
     )
+    feedback: Path | None = Field(
+        default=None,
+        description="File of readers' feedback on answers, JSON lines. Default: none, and readers "
+        "are not asked.",
+    )
+    feedback_days: int = Field(
+        default=365, ge=1, description="Days that a reader's feedback is kept."
+    )
 
     def index_folder(self) -> Path:
         """Where the index is, or will be written."""

@@ -19,7 +19,6 @@ from tryghed_search.passages import (
     Hit,
     Question,
     Report,
-    Span,
     reference,
 )
 from tryghed_search.quoting import (
@@ -28,8 +27,6 @@ from tryghed_search.quoting import (
     cited_place,
     extract,
     parts,
-    set_below,
-    short_title,
     where,
 )
 from tryghed_search.search import MAX_HISTORY
@@ -106,30 +103,6 @@ class ChoiceGroup:
     choices: tuple[Choice, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A line in the report's list of contents, and the lines under it."""
-
-    link: Link
-    page: str | None
-    under: tuple[Entry, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Chapter:
-    """A section of the report as it is read."""
-
-    anchor: str
-    level: int
-    title: str
-    label: str | None
-    """Its kind, where it opens a case, type or trend."""
-    page: str | None
-    """Its page, where that is another than the page before."""
-    passages: tuple[tuple[str, tuple[Part, ...]], ...]
-    """Anchors and texts."""
-
-
 # --- one context for each template ----------------------------------------------------------------
 
 
@@ -171,20 +144,10 @@ class AskPage(Page):
     typed: str
     problem: str | None
     most: int
+    feedback: bool
+    """Whether readers are asked what they think of an answer."""
     settings: Mapping[str, Any]
     """What the script needs to know."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportPage(Page):
-    """The whole report."""
-
-    template: ClassVar[str] = "report.html"
-    report_title: str
-    publisher: str
-    quote_lang: str
-    contents: tuple[Entry, ...]
-    chapters: tuple[Chapter, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -319,49 +282,6 @@ class Site:
             group("municipality", sorted(places, key=_danish_order), filters.municipalities),
             group("audience", roles, filters.audiences),
         )
-
-    def contents(self, report: Report) -> tuple[Entry, ...]:
-        """The chapters, and the main sections, cases, types and trends under them."""
-
-        def under(parent: str | None) -> tuple[Entry, ...]:
-            return tuple(
-                Entry(
-                    Link(short_title(s.title, s.kind, top=s.parent is None), f"#{s.anchor}"),
-                    self.page_label(s.page, s.page_stated),
-                    under(s.slug),
-                )
-                for s in report.sections
-                if s.parent == parent and (len(s.path) <= 2 or s.entry == s.slug)
-            )
-
-        return under(None)
-
-    def chapters(self, report: Report, anchor: str, mark: Span | None) -> tuple[Chapter, ...]:
-        """Every section with its text; ``mark`` is marked in the passage at ``anchor``."""
-        found = []
-        page_before = None
-        for section in report.sections:
-            page = self.page_label(section.page, section.page_stated)
-            opens_entry = section.entry == section.slug
-            passages = (p for p in report.passages if p.section == section.slug)
-            found.append(
-                Chapter(
-                    anchor=section.anchor,
-                    level=min(len(section.path) + 1, 5),
-                    title=section.title,
-                    label=self.words["kinds"][section.kind] if opens_entry else None,
-                    page=page if page != page_before else None,
-                    passages=tuple(
-                        (
-                            p.anchor,
-                            set_below(section, p, [mark] if mark and p.anchor == anchor else []),
-                        )
-                        for p in passages
-                    ),
-                )
-            )
-            page_before = page
-        return tuple(found)
 
 
 def _danish_order(name: str) -> str:

@@ -4,11 +4,16 @@
  * Nothing is stored: what was shown is remembered for Back and Forward until the page is left.
  */
 
-import { FILTERS, inLanguage, ofHome, ofQuestion, read } from "./address.js";
-import { clone } from "./fill.js";
-import { announcement, fill, replyView } from "./reply.js";
+import { FILTERS, inLanguage, ofHome, ofQuestion, read, withPlace } from "./address.js";
+import * as beside from "./beside.js";
+import { conversation as wholeThread, copy, quotation } from "./copying.js";
+import { clone, fill } from "./fill.js";
+import { anchorOf, pageAt } from "./pages.js";
+import { previewLinks } from "./preview.js";
+import { announcement, replyView } from "./reply.js";
 
-const PATIENCE = 20_000;
+const SLOW = 6_000;
+const PATIENCE = 30_000;
 
 const site = JSON.parse(document.getElementById("settings").textContent);
 const [conversation, thread, form, field, status, chosen, otherLanguage] = [
@@ -18,14 +23,16 @@ const boxes = [...form.querySelectorAll("input[type=checkbox]")];
 
 const remembered = new Map(); // address → what the thread held there
 const asking = new WeakMap(); // exchange → what was asked in it
+const running = new WeakMap(); // exchange → what stops its request
 let questions = []; // of this thread, oldest first
 let shown = here();
 
 /** A failure that the reader is told of, by the name of its words. */
 class Trouble extends Error {}
 
+/** The thread's address, whatever stands beside it. */
 function here() {
-  return location.pathname + location.search;
+  return location.pathname + withPlace(location.search, null);
 }
 
 // --- asking ---------------------------------------------------------------------------------------
@@ -46,34 +53,81 @@ async function ask(question, filters) {
 
 async function answer(exchange) {
   const asked = asking.get(exchange);
-  exchange.querySelector(".trouble")?.remove();
-  exchange.append(clone("waiting-template"));
+  const stop = new AbortController();
+  running.get(exchange)?.abort(); // a slow request that is tried again
+  running.set(exchange, stop);
+  exchange.querySelector(".trouble, .waiting")?.remove();
+  const waiting = exchange.appendChild(clone("waiting-template"));
+  const slow = setTimeout(() => tellSlow(waiting), SLOW);
   status.textContent = "";
   lookAt(exchange);
   let outcome;
   let said;
   try {
-    const found = await post(asked);
-    const reply = replyView(site, asked, found);
-    outcome = clone("exchange-template", { ...asked, scope: null, reply }).querySelector(".reply");
+    const found = await post(asked, stop.signal);
+    outcome = replyTo(asked, found);
     said = announcement(site, found);
   } catch (error) {
-    if (!(error instanceof Trouble)) console.error(error);
-    said = site.words.script[error instanceof Trouble ? error.message : "failed"];
+    if (stop.signal.aborted) return;
+    said = wordsFor(error);
     outcome = clone("trouble-template", { message: said });
   }
-  exchange.querySelector(".waiting").replaceWith(outcome);
+  clearTimeout(slow);
+  waiting.replaceWith(outcome);
+  beside.pointAtCitation();
   if (exchange.isConnected) status.textContent = said;
 }
 
-async function post({ question, history, filters }) {
+function replyTo(asked, found) {
+  const reply = replyView(site, asked, found);
+  return clone("exchange-template", { ...asked, scope: null, reply }).querySelector(".reply");
+}
+
+function wordsFor(error) {
+  if (!(error instanceof Trouble)) console.error(error);
+  return site.words.script[error instanceof Trouble ? error.message : "failed"];
+}
+
+/** Asks the earlier questions of a thread that was reloaded or shared, and shows their answers. */
+async function showEarlier(button) {
+  const list = button.closest(".earlier");
+  button.disabled = true;
+  status.textContent = site.words.script.thinking;
+  try {
+    const { history: earlier, filters } = read(location.search);
+    const exchanges = [];
+    for (const [position, question] of earlier.entries()) {
+      const asked = { question, filters, history: earlier.slice(0, position) };
+      const exchange = clone("exchange-template", { question, scope: scope(), reply: null });
+      exchange.append(replyTo(asked, await post(asked)));
+      asking.set(exchange, asked);
+      exchanges.push(exchange);
+    }
+    if (!list.isConnected) return;
+    list.replaceWith(...exchanges);
+    status.textContent = "";
+    lookAt(exchanges[0]);
+    settle();
+  } catch (error) {
+    status.textContent = wordsFor(error);
+    button.disabled = false;
+  }
+}
+
+function tellSlow(waiting) {
+  if (!waiting.isConnected) return;
+  waiting.querySelector(".slow").hidden = false;
+  status.textContent = site.words.script.slow;
+}
+
+async function post({ question, history, filters }, stop) {
   let response;
   try {
     response = await fetch(`${site.root}/api/v1/ask`, {
       method: "POST",
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify({ question, history, ...filters }),
-      signal: AbortSignal.timeout(PATIENCE),
+      signal: AbortSignal.any([...(stop ? [stop] : []), AbortSignal.timeout(PATIENCE)]),
     });
   } catch (error) {
     throw new Trouble(error.name === "TimeoutError" ? "failed" : "offline");
@@ -117,8 +171,10 @@ function scope() {
 
 // --- addresses and history ------------------------------------------------------------------------
 
-function go(address) {
-  history.pushState(null, "", address);
+/** What stands beside the conversation stays there, unless another place is given. */
+function go(address, place = beside.placeBeside()) {
+  const [path, query] = address.split("?");
+  history.pushState(null, "", path + withPlace(query, place));
   settle();
 }
 
@@ -128,11 +184,19 @@ function settle() {
   remembered.set(shown, { children: [...thread.children], questions });
   conversation.dataset.state = questions.length ? "thread" : "empty";
   document.title = `${questions.at(-1) ?? site.home} – ${site.name}`;
+  linkOtherLanguage();
+}
+
+function linkOtherLanguage() {
   otherLanguage.href = inLanguage(site, location.search, otherLanguage.hreflang);
 }
 
 function restore() {
-  if (here() === shown) return; // only the fragment changed
+  if (here() !== shown) restoreThread();
+  beside.followAddress();
+}
+
+function restoreThread() {
   const then = remembered.get(here());
   if (!then) {
     location.reload();
@@ -151,40 +215,26 @@ function restart() {
   chooseFilters(read("").filters);
   field.value = "";
   status.textContent = "";
-  go(ofHome(site));
+  go(ofHome(site), null);
+  beside.followAddress();
   scrollTo(0, 0);
   field.focus();
 }
 
 // --- copying --------------------------------------------------------------------------------------
 
-async function copy(button) {
-  const label = button.querySelector("span");
-  const before = site.words.answer.copy_quotation;
-  const copied = await intoClipboard(button.dataset.copy);
-  status.textContent = site.words.script[copied ? "copied" : "not_copied"];
+async function copyInto(button, { text, nodes }, done) {
+  const copied = await copy(text, nodes);
+  const words = site.words.script;
+  status.textContent = copied ? words[done] : words.not_copied;
   if (!copied) return;
-  label.textContent = site.words.script.copied;
+  const label = button.querySelector("span");
+  const before = label.dataset.words ?? label.textContent;
+  label.dataset.words = before;
+  label.textContent = words[done];
   setTimeout(() => {
     label.textContent = before;
   }, 2500);
-}
-
-async function intoClipboard(text) {
-  try {
-    await navigator.clipboard.writeText(text); // only where the page came over HTTPS
-    return true;
-  } catch {
-    const box = Object.assign(document.createElement("textarea"), { value: text, readOnly: true });
-    box.className = "visually-hidden";
-    const focused = document.activeElement;
-    document.body.append(box);
-    box.select();
-    const copied = document.execCommand("copy");
-    box.remove();
-    focused?.focus();
-    return copied;
-  }
 }
 
 // --- events ---------------------------------------------------------------------------------------
@@ -196,15 +246,26 @@ const actions = {
     ask(question, filters);
   },
   restart,
+  showEarlier,
   retry: (button) => answer(button.closest(".exchange")),
-  copy,
+  copy: (button) => copyInto(button, quotation(button.closest("figure")), "copied"),
+  copyThread: (button) =>
+    copyInto(button, wholeThread(thread.querySelectorAll(".exchange")), "copied_thread"),
+  print: () => print(),
+  judge: async (button) => {
+    const { judge } = await import("./feedback.js"); // for few servers only
+    const asked = asking.get(button.closest(".exchange")) ?? read(location.search);
+    status.textContent = (await judge(site, button, asked)) ?? "";
+  },
+  leave: beside.closeBeside,
 };
 
 document.addEventListener("click", (event) => {
+  if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
   const element = event.target.closest("[data-action]");
-  if (!element || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
-  event.preventDefault();
-  actions[element.dataset.action](element);
+  const link = event.target.closest(".thread .citation, .beside .page-reference");
+  if (element) actions[element.dataset.action](element);
+  if (element || (link && beside.openBeside(link))) event.preventDefault();
 });
 
 form.addEventListener("submit", (event) => {
@@ -216,7 +277,12 @@ form.addEventListener("submit", (event) => {
 
 form.addEventListener("change", countFilters);
 addEventListener("popstate", restore);
+previewLinks(".thread .citation, .beside .page-reference", async (link) => {
+  if (link.ariaCurrent) return null; // it stands beside the conversation already
+  return (await pageAt(link.href)).getElementById(anchorOf(link.href));
+});
 
 const { question, history: earlier } = read(location.search);
 questions = thread.querySelector(".exchange") ? [...earlier, question] : earlier;
 settle();
+beside.startBeside(site, linkOtherLanguage);

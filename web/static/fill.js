@@ -1,7 +1,13 @@
 /**
- * Fills clones of the page's <template> elements, which the server's own macros wrote
- * (templates/_exchange.html says what data-bind means). Text only ever becomes text nodes.
+ * Fills words with values, and clones of the page's <template> elements, which the server's own
+ * macros wrote (templates/_exchange.html says what data-bind means). Text only ever becomes text
+ * nodes.
  */
+
+/** The words with their {names} filled in. */
+export function fill(words, values) {
+  return words.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+}
 
 /** A filled clone of the first element in the template with that id. */
 export function clone(id, view = {}) {

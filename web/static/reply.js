@@ -4,6 +4,7 @@
  */
 
 import { ofPlace, ofQuestion } from "./address.js";
+import { fill } from "./fill.js";
 
 const SURE = 0.55;
 const SHORT = 320;
@@ -142,9 +143,4 @@ function runsOf(text, block, marks) {
     const mark = marks.some(([s, e]) => s <= from && to <= e);
     return { text: text.slice(from, to).join(""), mark };
   });
-}
-
-/** The words with their {names} filled in. */
-export function fill(words, values) {
-  return words.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 }
