@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import socket
 import subprocess
 import sys
@@ -13,12 +14,14 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 # As the command does: threads that wait do not spin. Read when torch is loaded, so set before.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import pytest
 from fastapi.testclient import TestClient
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tryghed_search import build, store
 from tryghed_search.app import create_app
@@ -31,6 +34,10 @@ ROOT = Path(__file__).parents[1]
 REPORTS = ROOT / "ingest"
 REPORT = REPORTS / "lokal-tryghed-1"
 NOBODY = 65534
+FLAGS = (
+    "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update "
+    "--disable-sync --no-first-run --disable-quic"
+)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -103,6 +110,49 @@ def server_url(index_folder: Path) -> Iterator[str]:
     finally:
         process.terminate()
         process.communicate(timeout=30)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=FLAGS.split()
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def complaints() -> list[str]:
+    """What the console complained of and which other origins were asked; empty it if expected."""
+    return []
+
+
+@pytest.fixture
+def options() -> dict[str, Any]:
+    """What the page's browser context is made with; a test gives its own with parametrize."""
+    return {}
+
+
+@pytest.fixture
+def context(
+    browser: Browser, server_url: str, options: dict[str, Any], complaints: list[str]
+) -> Iterator[BrowserContext]:
+    context = browser.new_context(base_url=server_url, locale="da-DK", **options)
+    context.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
+    context.on("weberror", lambda error: complaints.append(str(error.error)))
+    context.on(
+        "request",
+        lambda r: None if r.url.startswith(server_url) else complaints.append(r.url),
+    )
+    yield context
+    context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Page:
+    return context.new_page()
 
 
 def command() -> list[str]:

@@ -6,108 +6,23 @@ Every test also holds that nothing is asked of another origin and that the conso
 from __future__ import annotations
 
 import re
-import shutil
-from collections.abc import Iterator
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import (
-    Browser,
-    BrowserContext,
-    Locator,
-    Page,
-    Route,
-    expect,
-    sync_playwright,
+from playwright.sync_api import BrowserContext, Page, Route, expect
+
+from tests.browsing import (
+    API,
+    BURGLARIES,
+    ORGANISED,
+    VIBORG,
+    ask,
+    overflow,
+    settled,
+    with_options,
 )
 
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update "
-    "--disable-sync --no-first-run --disable-quic"
-)
-BURGLARIES = "Hvor meget faldt antallet af indbrud i Hjørring?"
-ORGANISED = "Hvordan er det organiseret?"
-VIBORG = "Hvad gør Viborg Kommune ved indbrud?"
 MARKUP = "<img src=x onerror=\"document.title='taken'\"> & <b>fed</b>"
-API = "**/api/v1/ask"
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=FLAGS.split()
-        )
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def complaints() -> list[str]:
-    """What the console complained of and which other origins were asked; empty it if expected."""
-    return []
-
-
-@pytest.fixture
-def options() -> dict[str, Any]:
-    """What the page's browser context is made with; a test gives its own with parametrize."""
-    return {}
-
-
-@pytest.fixture
-def context(
-    browser: Browser, server_url: str, options: dict[str, Any], complaints: list[str]
-) -> Iterator[BrowserContext]:
-    context = browser.new_context(base_url=server_url, locale="da-DK", **options)
-    context.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
-    context.on("weberror", lambda error: complaints.append(str(error.error)))
-    context.on(
-        "request",
-        lambda r: None if r.url.startswith(server_url) else complaints.append(r.url),
-    )
-    yield context
-    context.close()
-    assert complaints == []
-
-
-@pytest.fixture
-def page(context: BrowserContext) -> Page:
-    return context.new_page()
-
-
-def with_options(**options: Any) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("options", [options])
-
-
-def ask(page: Page, question: str) -> Locator:
-    """Ask in the conversation as it stands; the new exchange."""
-    before = page.get_by_role("article").count()
-    page.get_by_role("searchbox", name="Dit spørgsmål").fill(question)
-    page.get_by_role("button", name="Spørg", exact=True).click()
-    exchange = page.get_by_role("article").nth(before)
-    expect(exchange.locator(".reply")).to_be_attached()
-    return exchange
-
-
-def settled(page: Page) -> None:
-    """Wait until the page no longer scrolls."""
-    page.evaluate(
-        """() => new Promise((done) => {
-            let last = -1;
-            const look = () => {
-                if (scrollY === last) done();
-                else { last = scrollY; setTimeout(look, 100); }
-            };
-            look();
-        })"""
-    )
-
-
-def overflow(page: Page) -> int:
-    """Pixels by which the page is wider than the window."""
-    width: int = page.evaluate("document.documentElement.scrollWidth - innerWidth")
-    return width
 
 
 # --- asking ---------------------------------------------------------------------------------------
