@@ -17,7 +17,7 @@ PACKAGE = "tryghed_search"
 
 LAYERS: tuple[tuple[str, str], ...] = (
     ("the words that all share", "passages errors"),
-    ("pure: language and numbers", "danish notices confidence ranking"),
+    ("pure: language and numbers", "danish denmark notices confidence ranking"),
     ("pure, with their help", "outline places quoting wording"),
     ("pure, from those", "chunking conversation"),
     ("the model that comes along", "bundled"),
