@@ -19,7 +19,7 @@ LAYERS: tuple[tuple[str, str], ...] = (
     ("the words that all share", "passages errors"),
     ("pure: language and numbers", "danish denmark notices confidence ranking"),
     ("pure, with their help", "outline places quoting wording"),
-    ("pure, from those", "chunking conversation"),
+    ("pure, from those", "chunking conversation topics"),
     ("the model that comes along", "bundled"),
     ("the model, FAISS, BM25", "embedding vectors lexical reader"),
     ("token vectors", "tokens"),
@@ -29,7 +29,10 @@ LAYERS: tuple[tuple[str, str], ...] = (
     ("search", "search"),
     ("measuring and serving", "evaluation beir serving problems"),
     ("what readers see", "views"),
+    ("what they see of cases", "case_views"),
+    ("what they see of topics", "topic_views compare_views"),
     ("routes", "api pages"),
+    ("routes in the pages' frame", "topic_pages"),
     ("the application", "app"),
     ("the command line", "cli"),
 )
@@ -43,7 +46,7 @@ ONLY_IN = {
     "sentence_transformers": {"embedding"},
     "bm25s": {"lexical"},
     "torch": {"reader"},
-    "fastapi": {"api", "app", "pages", "problems", "serving"},
+    "fastapi": {"api", "app", "pages", "problems", "serving", "topic_pages"},
     "typer": {"cli"},
     "pydantic_settings": {"settings"},
 }

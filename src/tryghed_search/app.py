@@ -17,7 +17,7 @@ from prometheus_client import (
 )
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tryghed_search import api, pages, problems
+from tryghed_search import api, pages, problems, topic_pages
 from tryghed_search.search import Searcher
 from tryghed_search.serving import Serving, current_serving
 from tryghed_search.store import Manifest
@@ -46,6 +46,7 @@ def create_app(loaded: tuple[Manifest, Searcher] | None = None) -> FastAPI:
     problems.install(app)
     app.include_router(api.router)
     app.include_router(pages.router)
+    app.include_router(topic_pages.router)
     app.mount("/static", pages.static_files(), name="static")
     _add_health(app)
     return app

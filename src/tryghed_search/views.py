@@ -145,6 +145,7 @@ class Page:
     """Address of the folder of static files."""
     title: str
     home: str
+    topics: Link | None
     read: Link | None
     other: Link
     """This page in the other language."""
