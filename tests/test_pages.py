@@ -15,7 +15,17 @@ import pytest
 from jinja2 import meta, nodes
 from starlette.testclient import TestClient
 
-from tryghed_search import app, pages, quoting, reading, views
+from tryghed_search import (
+    app,
+    case_views,
+    compare_views,
+    pages,
+    quoting,
+    reading,
+    topic_pages,
+    topic_views,
+    views,
+)
 from tryghed_search.passages import Report
 
 REPORT = "/rapport/lokal-tryghed-1"
@@ -128,8 +138,9 @@ def test_no_word_is_left_over() -> None:
     web = Path(pages.templates().loader.searchpath[0]).parent  # type: ignore[union-attr]
     code = [*web.glob("templates/*"), *web.glob("static/*.js")]
     code += [Path(module.__file__) for module in (pages, reading, views)]
+    code += [Path(m.__file__) for m in (case_views, topic_views, compare_views, topic_pages)]
     text = "\n".join(path.read_text(encoding="utf-8") for path in code)
-    by_value = ("kinds", "audiences")  # looked up by what the report holds
+    by_value = ("kinds", "audiences", "groups")  # looked up by what the report holds
     for key in leaves(pages.words("da")):
         group, name = key[1:].split(".")
         stem = re.sub("_(one|many)$", "", name)

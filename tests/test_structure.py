@@ -17,9 +17,9 @@ PACKAGE = "tryghed_search"
 
 LAYERS: tuple[tuple[str, str], ...] = (
     ("the words that all share", "passages errors"),
-    ("pure: language and numbers", "answer_types danish notices confidence ranking"),
+    ("pure: language and numbers", "answer_types danish denmark notices confidence ranking"),
     ("pure, with their help", "outline places quoting wording"),
-    ("pure, from those", "chunking conversation finding reader_questions"),
+    ("pure, from those", "chunking conversation finding reader_questions topics"),
     ("the model that comes along", "bundled"),
     ("the model, FAISS, BM25", "embedding vectors lexical reader reranking"),
     ("token vectors", "tokens"),
@@ -30,7 +30,10 @@ LAYERS: tuple[tuple[str, str], ...] = (
     ("measuring and serving", "evaluation beir serving problems feedback"),
     ("what readers see", "views printing"),
     ("the report to read", "reading"),
+    ("what they see of cases", "case_views"),
+    ("what they see of topics", "topic_views compare_views"),
     ("routes", "api pages"),
+    ("routes in the pages' frame", "topic_pages"),
     ("the application", "app"),
     ("the command line", "cli"),
 )
@@ -44,7 +47,7 @@ ONLY_IN = {
     "sentence_transformers": {"embedding", "reranking"},
     "bm25s": {"lexical"},
     "torch": {"reader"},
-    "fastapi": {"api", "app", "pages", "problems", "serving"},
+    "fastapi": {"api", "app", "pages", "problems", "serving", "topic_pages"},
     "typer": {"cli"},
     "pydantic_settings": {"settings"},
 }

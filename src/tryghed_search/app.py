@@ -17,7 +17,7 @@ from prometheus_client import (
 )
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tryghed_search import api, pages, problems
+from tryghed_search import api, pages, problems, topic_pages
 from tryghed_search.feedback import Book
 from tryghed_search.search import Searcher
 from tryghed_search.serving import Serving, current_serving
@@ -55,6 +55,7 @@ def create_app(
     if book is not None:
         app.include_router(api.feedback_router)
     app.include_router(pages.router)
+    app.include_router(topic_pages.router)
     app.mount("/static", pages.static_files(), name="static")
     _add_health(app)
     return app

@@ -53,6 +53,11 @@ ENGLISH_WORDS = frozenset(
 _stemmer = Stemmer.Stemmer("danish")
 
 
+def order(name: str) -> str:
+    """What names are sorted by: æ, ø and å come after z, and Aa is å."""
+    return name.replace("Aa", "å").lower().translate(str.maketrans("æøå", "{|}"))
+
+
 def normalise(text: str) -> str:
     """``text`` in NFC, lower case, with one kind of quotation mark, dash and space."""
     text = unicodedata.normalize("NFC", text).lower()

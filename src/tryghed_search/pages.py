@@ -65,11 +65,11 @@ async def conversation(
             reply = site.reply(reports, question, answer)
             exchange = Exchange(question.text, site.scope(filters), reply)
     except NotReadyError:
-        return _waiting(request, site)
+        return waiting(request, site)
     except BadQuestionError:
         problem = site.words["problem"]["bad_question"]
     page = _ask_page(request, site, reports, question, exchange=exchange, problem=problem)
-    return _render(page, 422 if problem else 200)
+    return render(page, 422 if problem else 200)
 
 
 @router.api_route("/rapport/{report}", methods=["GET", "HEAD"])
@@ -84,7 +84,7 @@ async def reading(
     try:
         reports = serving.reports
     except NotReadyError:
-        return _waiting(request, site)
+        return waiting(request, site)
     found = next((r for r in reports if r.id == report), None)
     if found is None:
         return _missing(request, site, reports)
@@ -92,7 +92,7 @@ async def reading(
     chapters, findings = body(site, found, (p, span) if span else None, find)
     title = f"{findings.summary} {found.title}" if findings else found.title
     page = ReportPage(
-        **_common(request, site, title, reports),
+        **common(request, site, title, reports),
         report_title=found.title,
         publisher=found.publisher,
         quote_lang=found.language,
@@ -102,7 +102,7 @@ async def reading(
         hidden=() if site.lang == "da" else (("lang", site.lang),),
         most=MOST,
     )
-    return _render(page)
+    return render(page)
 
 
 def static_files() -> StaticFiles:
@@ -165,7 +165,7 @@ def site_of(request: Request) -> Site:
     return Site(request.scope.get("root_path", ""), lang, words(lang))
 
 
-def _common(request: Request, site: Site, title: str, reports: Sequence[Report]) -> dict[str, Any]:
+def common(request: Request, site: Site, title: str, reports: Sequence[Report]) -> dict[str, Any]:
     """The fields that all pages share."""
     said = site.words["site"]
     other = next(lang for lang in LANGUAGES if lang != site.lang)
@@ -180,6 +180,7 @@ def _common(request: Request, site: Site, title: str, reports: Sequence[Report])
         "title": title,
         "home": site.address("/"),
         "read": Link(said["read"], site.address(f"/rapport/{first.id}")) if first else None,
+        "topics": Link(said["topics"], site.address("/emner")) if first else None,
         "other": Link(LANGUAGES[other], there.address(path, pairs)),
         "other_lang": other,
         "source": said["source"].format(publisher=first.publisher, title=first.title)
@@ -191,9 +192,8 @@ def _common(request: Request, site: Site, title: str, reports: Sequence[Report])
 # --- making pages ---------------------------------------------------------------------------------
 
 
-def _render(
-    page: Page, status: int = 200, headers: Mapping[str, str] | None = None
-) -> HTMLResponse:
+def render(page: Page, status: int = 200, headers: Mapping[str, str] | None = None) -> HTMLResponse:
+    """The page through its template."""
     context = {field.name: getattr(page, field.name) for field in fields(page)}
     html = templates().get_template(page.template).render(context)
     return HTMLResponse(html, status, {"Cache-Control": "no-cache", **(headers or {})})
@@ -213,7 +213,7 @@ def _ask_page(
     nothing = Filters()
     first = reports[0]
     return AskPage(
-        **_common(request, site, exchange.question if exchange else said["heading"], reports),
+        **common(request, site, exchange.question if exchange else said["heading"], reports),
         lead=said["lead"].format(publisher=first.publisher, title=first.title),
         quote_lang=first.language,
         examples=tuple(Link(text, site.ask(text, (), nothing)) for text in said["questions"]),
@@ -270,22 +270,23 @@ def _span(text: str) -> Span | None:
 def _missing(request: Request, site: Site, reports: Sequence[Report]) -> HTMLResponse:
     said = site.words["problem"]
     page = ProblemPage(
-        **_common(request, site, said["missing_heading"], reports),
+        **common(request, site, said["missing_heading"], reports),
         heading=said["missing_heading"],
         message=said["missing"],
         way_on=Link(said["missing_link"], site.address("/")),
     )
-    return _render(page, 404)
+    return render(page, 404)
 
 
-def _waiting(request: Request, site: Site) -> HTMLResponse:
+def waiting(request: Request, site: Site) -> HTMLResponse:
+    """The page that says that the model is not loaded yet."""
     said = site.words["problem"]
     path = request.scope["path"].removeprefix(site.root)
     pairs = [(k, v) for k, v in request.query_params.multi_items() if k != "lang"]
     page = ProblemPage(
-        **_common(request, site, said["waiting_heading"], ()),
+        **common(request, site, said["waiting_heading"], ()),
         heading=said["waiting_heading"],
         message=said["waiting"],
         way_on=Link(said["waiting_link"], site.address(path, pairs)),
     )
-    return _render(page, 503, {"Retry-After": "5"})
+    return render(page, 503, {"Retry-After": "5"})

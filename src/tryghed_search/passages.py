@@ -133,6 +133,7 @@ class Filters:
     kinds: tuple[str, ...] = ()
     municipalities: tuple[str, ...] = ()
     audiences: tuple[str, ...] = ()
+    themes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,6 +169,7 @@ class Searcher:
             ("kind", filters.kinds, lambda p: (p.kind,)),
             ("municipality", filters.municipalities, lambda p: p.municipalities),
             ("audience", filters.audiences, lambda p: p.audiences),
+            ("theme", filters.themes, lambda p: p.themes),
         ):
             if not values:
                 continue

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
+from tryghed_search import danish
 from tryghed_search.passages import (
     KINDS,
     Answer,
@@ -117,6 +118,7 @@ class Page:
     """Address of the folder of static files."""
     title: str
     home: str
+    topics: Link | None
     read: Link | None
     other: Link
     """This page in the other language."""
@@ -279,14 +281,9 @@ class Site:
 
         return (
             group("kind", (k for k in KINDS if k in kinds), filters.kinds),
-            group("municipality", sorted(places, key=_danish_order), filters.municipalities),
+            group("municipality", sorted(places, key=danish.order), filters.municipalities),
             group("audience", roles, filters.audiences),
         )
-
-
-def _danish_order(name: str) -> str:
-    """Sorts æ, ø, å after z, and Aa as å."""
-    return name.replace("Aa", "å").lower().translate(str.maketrans("æøå", "{|}"))
 
 
 _BLANK_PLACE = Place(
