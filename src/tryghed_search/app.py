@@ -15,10 +15,12 @@ from prometheus_client import (
     Gauge,
     generate_latest,
 )
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tryghed_search import api, pages, problems, topic_pages
 from tryghed_search.feedback import Book
+from tryghed_search.headers import SecurityHeaders
 from tryghed_search.search import Searcher
 from tryghed_search.serving import Serving, current_serving
 from tryghed_search.store import Manifest
@@ -58,6 +60,8 @@ def create_app(
     app.include_router(topic_pages.router)
     app.mount("/static", pages.static_files(), name="static")
     _add_health(app)
+    app.add_middleware(SecurityHeaders)
+    app.add_middleware(GZipMiddleware, minimum_size=1000)
     return app
 
 

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tryghed_search.errors import BadQuestionError, NotReadyError
+from tryghed_search.headers import ALWAYS
 
 MAX_BODY = 128 * 1024
 """Bytes of a body at most: a question with ten earlier ones fits, however it is escaped."""
@@ -129,7 +130,7 @@ async def _http(_: Request, error: Exception) -> Response:
 
 async def _unexpected(request: Request, error: Exception) -> Response:
     logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return problem(500)
+    return problem(500, headers=dict(ALWAYS))  # Starlette answers it outside of every middleware
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
