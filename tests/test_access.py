@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browsing import API, BURGLARIES, ORGANISED, PHONE, VIBORG
+from tests.conftest import serve
+from tryghed_search.app import create_app
+from tryghed_search.feedback import Book
+from tryghed_search.search import Searcher
+from tryghed_search.store import Manifest
 
 REPORT = "/rapport/lokal-tryghed-1"
 STATES: dict[str, Callable[[Page, str], None]] = {}
@@ -124,6 +129,33 @@ def report_searched_in_vain(page: Page, lang: str) -> None:
 
 
 @state
+def topics(page: Page, lang: str) -> None:
+    page.goto(f"/emner?lang={lang}")
+    page.evaluate("for (const d of document.querySelectorAll('details')) d.open = true")
+
+
+@state
+def topics_found(page: Page, lang: str) -> None:
+    page.goto(f"/emner?q=unge i nattelivet&audience=leder&lang={lang}")
+    page.get_by_role("checkbox").last.check()
+
+
+@state
+def topics_with_nothing(page: Page, lang: str) -> None:
+    page.goto(f"/emner?kind=trend&municipality=Esbjerg&lang={lang}")
+
+
+@state
+def cases_compared(page: Page, lang: str) -> None:
+    page.goto(f"/emner/sammenlign?case=hjoerring&case=gentofte&case=esbjerg&lang={lang}")
+
+
+@state
+def too_few_cases_to_compare(page: Page, lang: str) -> None:
+    page.goto(f"/emner/sammenlign?case=hjoerring&lang={lang}")
+
+
+@state
 def no_such_page(page: Page, lang: str) -> None:
     page.goto(f"/rapport/unknown?lang={lang}")
 
@@ -145,6 +177,50 @@ def test_axe_finds_nothing(
     complaints.clear()  # of requests that were made to fail
     page.evaluate("document.getAnimations().forEach((animation) => animation.finish())")
     assert found(page) == []
+
+
+@pytest.fixture(scope="module")
+def operated(
+    loaded: tuple[Manifest, Searcher], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """The address of a server in the other theme, where readers are asked what they think."""
+    book = Book(tmp_path_factory.mktemp("feedback") / "feedback.jsonl", 30)
+    with serve(create_app(loaded, book, theme="fds")) as url:
+        yield url
+
+
+@pytest.fixture
+def operated_page(browser: Browser, operated: str, options: dict[str, Any]) -> Iterator[Page]:
+    context = browser.new_context(base_url=operated, locale="da-DK", **options)
+    yield context.new_page()
+    context.close()
+
+
+def judging(page: Page, lang: str) -> None:
+    page.goto(f"/?lang={lang}")
+    ask(page, BURGLARIES)
+    page.locator("[data-verdict='wrong-passage']").click()
+    expect(page.locator("[data-right]").first).to_be_visible()
+
+
+def judged(page: Page, lang: str) -> None:
+    answered(page, lang)
+    page.locator("[data-verdict='helpful']").last.click()
+    expect(page.locator(".asking:focus")).to_be_visible()
+
+
+@pytest.mark.parametrize("reach", [*STATES.values(), judging, judged], ids=lambda f: f.__name__)
+@pytest.mark.parametrize(
+    ("lang", "options"), [LOOKS["light"], LOOKS["dark"]], ids=["light", "dark"]
+)
+def test_nor_in_the_theme_of_the_common_design_system(
+    operated_page: Page, reach: Callable[[Page, str], None], lang: str
+) -> None:
+    reach(operated_page, lang)
+    operated_page.evaluate("document.getAnimations().forEach((animation) => animation.finish())")
+    family = operated_page.evaluate("getComputedStyle(document.body).fontFamily")
+    assert family.startswith('"IBM Plex Sans"')
+    assert found(operated_page) == []
 
 
 def found(page: Page) -> list[tuple[str, Any]]:

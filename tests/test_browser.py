@@ -166,6 +166,9 @@ def test_back_and_forward_restore_the_thread(page: Page) -> None:
     page.goto("/")
     ask(page, BURGLARIES)
     ask(page, ORGANISED)
+    settled(page)
+    top = page.evaluate("scrollY")
+    assert top > 0
     articles = page.get_by_role("article")
     page.go_back()
     expect(articles).to_have_count(1)
@@ -175,8 +178,10 @@ def test_back_and_forward_restore_the_thread(page: Page) -> None:
     expect(articles).to_have_count(0)
     expect(page.get_by_role("heading", level=1)).to_be_in_viewport()
     page.go_forward()
+    expect(articles).to_have_count(1)
     page.go_forward()
     expect(articles).to_have_count(2)
+    assert page.evaluate("scrollY") == top
     with page.expect_request(API) as sent:
         ask(page, "Hvem?")
     assert sent.value.post_data_json["history"] == [BURGLARIES, ORGANISED]
@@ -331,7 +336,7 @@ def test_a_slow_answer_can_be_asked_for_again(page: Page) -> None:
     ask(page, BURGLARIES)
     page.clock.install()
     held: list[Route] = []
-    page.route(API, lambda route: held.append(route))  # noqa: PLW0108 - playwright needs a Python function
+    page.route(API, lambda route: route.continue_() if held else held.append(route))
     page.get_by_role("searchbox").fill(ORGANISED)
     page.keyboard.press("Enter")
     second = page.get_by_role("article").nth(1)
@@ -340,7 +345,6 @@ def test_a_slow_answer_can_be_asked_for_again(page: Page) -> None:
     expect(again).to_be_hidden()
     page.clock.fast_forward("00:10")
     expect(page.get_by_role("status")).to_have_text("Det tager længere tid end ellers.")
-    page.unroute(API)
     again.press("Enter")
     expect(second.locator(".reply")).to_be_attached()
     expect(second.locator(".waiting")).to_have_count(0)

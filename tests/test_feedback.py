@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 from fastapi.testclient import TestClient
 from playwright.sync_api import Browser, Page, expect
 from typer.testing import CliRunner
 
 from tests.browsing import BURGLARIES, VIBORG, ask
-from tests.conftest import file_size_limit, free_port, without_rights
+from tests.conftest import file_size_limit, serve, without_rights
 from tryghed_search import cli, evaluation, feedback
 from tryghed_search.app import create_app
 from tryghed_search.errors import FeedbackError
@@ -249,20 +246,10 @@ def test_the_command_says_that_no_feedback_is_kept() -> None:
 @pytest.fixture
 def asking(browser: Browser, loaded: tuple[Manifest, Searcher], book: Book) -> Iterator[Page]:
     """A page of a server that asks for feedback."""
-    port = free_port()
-    server = uvicorn.Server(
-        uvicorn.Config(create_app(loaded, book), port=port, log_level="warning", lifespan="off")
-    )
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive()
-        time.sleep(0.01)
-    context = browser.new_context(base_url=f"http://127.0.0.1:{port}", locale="da-DK")
-    yield context.new_page()
-    context.close()
-    server.should_exit = True
-    thread.join()
+    with serve(create_app(loaded, book)) as url:
+        context = browser.new_context(base_url=url, locale="da-DK")
+        yield context.new_page()
+        context.close()
 
 
 def test_an_answer_is_judged_at_a_click(asking: Page, book: Book) -> None:

@@ -41,6 +41,7 @@ def test_every_setting_comes_from_its_own_environment_variable(
     for name in ("INDEX", "MODEL", "RERANKER", "CACHE", "REPORTS", "FEEDBACK"):
         monkeypatch.setenv(f"TRYGHED_{name}", f"/from/{name.lower()}")
     monkeypatch.setenv("TRYGHED_FEEDBACK_DAYS", "30")
+    monkeypatch.setenv("TRYGHED_THEME", "fds")
     assert Settings().model_dump() == {
         "index": Path("/from/index"),
         "model": "/from/model",
@@ -49,6 +50,7 @@ def test_every_setting_comes_from_its_own_environment_variable(
         "reports": Path("/from/reports"),
         "feedback": Path("/from/feedback"),
         "feedback_days": 30,
+        "theme": "fds",
     }
 
 

@@ -23,11 +23,14 @@ from tryghed_search.feedback import Book
 from tryghed_search.headers import SecurityHeaders
 from tryghed_search.search import Searcher
 from tryghed_search.serving import Serving, current_serving
+from tryghed_search.settings import Theme
 from tryghed_search.store import Manifest
 
 
 def create_app(
-    loaded: tuple[Manifest, Searcher] | None = None, book: Book | None = None
+    loaded: tuple[Manifest, Searcher] | None = None,
+    book: Book | None = None,
+    theme: Theme = "calm",
 ) -> FastAPI:
     """The application over a loaded index; without one, what needs it answers 503.
 
@@ -52,6 +55,7 @@ def create_app(
     )
     app.state.serving = serving
     app.state.book = book
+    app.state.theme = theme
     problems.install(app)
     app.include_router(api.router)
     if book is not None:

@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+
     from tryghed_search.embedding import Encoder
-    from tryghed_search.feedback import Book
     from tryghed_search.search import Searcher
     from tryghed_search.settings import Settings
     from tryghed_search.store import Manifest
@@ -211,6 +212,7 @@ def serve(
     model: ModelOption = None,
 ) -> None:
     """Serve the page, the API and the widget; builds the index first when there is none."""
+    from tryghed_search.app import create_app
     from tryghed_search.errors import NoIndexError
     from tryghed_search.feedback import Book
 
@@ -226,18 +228,14 @@ def serve(
             typer.echo("No index yet; building it first.", err=True)
             _build(settings, encoder)
             loaded = _searcher(settings, encoder)
-        _serve(listener, loaded, book)
+        _serve(listener, create_app(loaded, book, settings.theme))
 
 
-def _serve(
-    listener: socket.socket, loaded: tuple[Manifest, Searcher], book: Book | None = None
-) -> None:
+def _serve(listener: socket.socket, application: FastAPI) -> None:
     import uvicorn
 
-    from tryghed_search.app import create_app
-
     config = uvicorn.Config(
-        create_app(loaded, book),
+        application,
         log_level="warning",
         access_log=False,
         server_header=False,

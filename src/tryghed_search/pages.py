@@ -173,10 +173,13 @@ def common(request: Request, site: Site, title: str, reports: Sequence[Report]) 
     path = request.scope["path"].removeprefix(site.root)
     pairs = [(k, v) for k, v in request.query_params.multi_items() if k != "lang"]
     first = reports[0] if reports else None
+    static = f"{site.root}/static/{_version()}"
+    theme = request.app.state.theme
     return {
         "lang": site.lang,
         "words": site.words,
-        "static": f"{site.root}/static/{_version()}",
+        "static": static,
+        "theme_sheet": None if theme == "calm" else f"{static}/theme-{theme}.css",
         "title": title,
         "home": site.address("/"),
         "read": Link(said["read"], site.address(f"/rapport/{first.id}")) if first else None,

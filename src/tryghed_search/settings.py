@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import platformdirs
 from pydantic import Field
@@ -12,6 +13,9 @@ from tryghed_search import store
 from tryghed_search.embedding import BUNDLED
 
 APP = "tryghed-search"
+
+Theme = Literal["calm", "fds"]
+"""The program's own look, or that of Det Fælles Designsystem."""
 
 
 class Settings(BaseSettings):
@@ -49,6 +53,12 @@ class Settings(BaseSettings):
     )
     feedback_days: int = Field(
         default=365, ge=1, description="Days that a reader's feedback is kept."
+    )
+
+    theme: Theme = Field(
+        default="calm",
+        description="Colours and type of the pages: the program's own, or those of Det Fælles "
+        "Designsystem.",
     )
 
     def index_folder(self) -> Path:

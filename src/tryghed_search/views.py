@@ -116,6 +116,8 @@ class Page:
     words: Mapping[str, Any]
     static: str
     """Address of the folder of static files."""
+    theme_sheet: str | None
+    """Address of the style sheet of the operator's theme, where it is not the default."""
     title: str
     home: str
     topics: Link | None

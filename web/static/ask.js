@@ -21,7 +21,7 @@ const [conversation, thread, form, field, status, chosen, otherLanguage] = [
 ].map((id) => document.getElementById(id));
 const boxes = [...form.querySelectorAll("input[type=checkbox]")];
 
-const remembered = new Map(); // address → what the thread held there
+const remembered = new Map(); // address → what the thread held there, and how far it was scrolled
 const asking = new WeakMap(); // exchange → what was asked in it
 const running = new WeakMap(); // exchange → what stops its request
 let questions = []; // of this thread, oldest first
@@ -174,6 +174,7 @@ function scope() {
 /** What stands beside the conversation stays there, unless another place is given. */
 function go(address, place = beside.placeBeside()) {
   const [path, query] = address.split("?");
+  remembered.get(shown).top = scrollY;
   history.pushState(null, "", path + withPlace(query, place));
   settle();
 }
@@ -202,11 +203,13 @@ function restoreThread() {
     location.reload();
     return;
   }
+  remembered.get(shown).top = scrollY;
   thread.replaceChildren(...then.children);
   questions = then.questions;
   chooseFilters(read(location.search).filters);
   status.textContent = "";
   settle();
+  scrollTo({ top: then.top, behavior: "instant" });
 }
 
 function restart() {
@@ -277,6 +280,9 @@ form.addEventListener("submit", (event) => {
 
 form.addEventListener("change", countFilters);
 addEventListener("popstate", restore);
+// The browser would scroll before the thread is restored; once the page is left, it does so itself.
+addEventListener("pageshow", () => (history.scrollRestoration = "manual"));
+addEventListener("pagehide", () => (history.scrollRestoration = "auto"));
 previewLinks(".thread .citation, .beside .page-reference", async (link) => {
   if (link.ariaCurrent) return null; // it stands beside the conversation already
   return (await pageAt(link.href)).getElementById(anchorOf(link.href));
