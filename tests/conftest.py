@@ -29,6 +29,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from tryghed_search import build, store
 from tryghed_search.app import create_app
 from tryghed_search.embedding import Encoder
+from tryghed_search.feedback import Book
 from tryghed_search.passages import Report
 from tryghed_search.search import Searcher
 from tryghed_search.settings import Settings
@@ -170,6 +171,16 @@ def serve(app: FastAPI) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join()
+
+
+@pytest.fixture(scope="session")
+def operated_url(
+    loaded: tuple[store.Manifest, Searcher], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """The address of a server as an operator may set it: the other theme, and feedback."""
+    book = Book(tmp_path_factory.mktemp("feedback") / "feedback.jsonl", days=30)
+    with serve(create_app(loaded, book, theme="fds")) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -10,11 +10,6 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browsing import API, BURGLARIES, ORGANISED, PHONE, VIBORG
-from tests.conftest import serve
-from tryghed_search.app import create_app
-from tryghed_search.feedback import Book
-from tryghed_search.search import Searcher
-from tryghed_search.store import Manifest
 
 REPORT = "/rapport/lokal-tryghed-1"
 STATES: dict[str, Callable[[Page, str], None]] = {}
@@ -179,19 +174,9 @@ def test_axe_finds_nothing(
     assert found(page) == []
 
 
-@pytest.fixture(scope="module")
-def operated(
-    loaded: tuple[Manifest, Searcher], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
-    """The address of a server in the other theme, where readers are asked what they think."""
-    book = Book(tmp_path_factory.mktemp("feedback") / "feedback.jsonl", 30)
-    with serve(create_app(loaded, book, theme="fds")) as url:
-        yield url
-
-
 @pytest.fixture
-def operated_page(browser: Browser, operated: str, options: dict[str, Any]) -> Iterator[Page]:
-    context = browser.new_context(base_url=operated, locale="da-DK", **options)
+def operated_page(browser: Browser, operated_url: str, options: dict[str, Any]) -> Iterator[Page]:
+    context = browser.new_context(base_url=operated_url, locale="da-DK", **options)
     yield context.new_page()
     context.close()
 
