@@ -131,6 +131,20 @@ def make_cross_encoder(folder: Path, labels: int = 1, sign: float = 1.0) -> Path
     return folder
 
 
+def damaged(model: Path, folder: Path, damage: str) -> Path:
+    """A copy of a model's folder that is none: "empty", or with half its "weights" or "config"."""
+    if damage == "empty":
+        folder.mkdir()
+        return folder
+    shutil.copytree(model, folder)
+    if damage == "weights":
+        weights = folder / "model.safetensors"
+        weights.write_bytes(weights.read_bytes()[:1000])
+    else:
+        (folder / "config.json").write_text("{", encoding="utf-8")
+    return folder
+
+
 @pytest.fixture(scope="session")
 def cross_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a small cross-encoder."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from tests.conftest import damaged
 from tryghed_search import build, danish, store
 from tryghed_search.embedding import BUNDLED, Encoded, Encoder
 from tryghed_search.errors import ModelError, OtherModelError
@@ -290,16 +291,7 @@ def test_changed_prompts_are_another_model(
 def test_a_folder_that_is_no_model_is_named_with_the_setting(
     bert_folder: Path, tmp_path: Path, damage: str
 ) -> None:
-    folder = tmp_path / "model"
-    if damage == "empty":
-        folder.mkdir()
-    else:
-        shutil.copytree(bert_folder, folder)
-    if damage == "weights":
-        weights = folder / "model.safetensors"
-        weights.write_bytes(weights.read_bytes()[:1000])
-    if damage == "config":
-        (folder / "config.json").write_text("{", encoding="utf-8")
+    folder = damaged(bert_folder, tmp_path / "model", damage)
     with pytest.raises(ModelError) as caught:
         Encoder(str(folder))
     message = str(caught.value)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import make_cross_encoder
+from tests.conftest import damaged, make_cross_encoder
 from tryghed_search import build, store
 from tryghed_search.embedding import Encoder
 from tryghed_search.errors import ModelError
@@ -160,17 +159,7 @@ def refused(model: str | Path) -> str:
 def test_a_folder_that_is_no_model_is_named_with_the_setting(
     cross_encoder: Path, tmp_path: Path, damage: str
 ) -> None:
-    folder = tmp_path / "model"
-    if damage == "empty":
-        folder.mkdir()
-    else:
-        shutil.copytree(cross_encoder, folder)
-    if damage == "weights":
-        weights = folder / "model.safetensors"
-        weights.write_bytes(weights.read_bytes()[:1000])
-    if damage == "config":
-        (folder / "config.json").write_text("{", encoding="utf-8")
-    assert "cannot be loaded: " in refused(folder)
+    assert "cannot be loaded: " in refused(damaged(cross_encoder, tmp_path / "model", damage))
 
 
 @pytest.mark.parametrize("name", ["/no/such/model", "./no-such-model", "~/no-such-model"])

@@ -12,6 +12,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+import asking
 import numpy as np
 import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
@@ -20,11 +21,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from tryghed_search import evaluation, store
-from tryghed_search.embedding import Encoder
 from tryghed_search.passages import Question
-from tryghed_search.search import Searcher
-from tryghed_search.settings import Settings
 
 NAMES = ("unreported", "met", "wordless", "unasked", "unanswered", "read", "read_best")
 
@@ -43,11 +40,7 @@ def guessed(
 
 def main() -> None:
     """Ask, fit, cross-validate and print."""
-    settings = Settings()
-    encoder = Encoder(settings.model, settings.cache)
-    _, contents = store.load(settings.index_folder(), encoder.identity)
-    searcher = Searcher(contents, encoder)
-    asked = [q for q in evaluation.read_questions(Path(sys.argv[1])) if not q.sections]
+    searcher, asked = asking.searcher(), asking.questions(Path(sys.argv[1]))
     signals = [asdict(searcher.signals(Question(q.question, q.history))) for q in asked]
     right = np.array([q.answerable for q in asked])
     kinds = np.array([q.kind for q in asked])

@@ -19,9 +19,9 @@ import numpy.typing as npt
 from sklearn.metrics import roc_auc_score
 
 from tryghed_search import bundled
-from tryghed_search.embedding import BUNDLED, Encoded, Encoder
+from tryghed_search.embedding import BUNDLED, Encoder
 from tryghed_search.reader import TrainedReader
-from tryghed_search.tokens import LateInteraction, TokenVectors
+from tryghed_search.tokens import LateInteraction, TokenVectors, sentence_numbers
 
 
 def reciprocal(scores: npt.NDArray[np.float32], right: int) -> float:
@@ -30,25 +30,17 @@ def reciprocal(scores: npt.NDArray[np.float32], right: int) -> float:
     return 1 / rank if rank <= 10 else 0.0
 
 
-def tokens_of(passages: Sequence[material.Passage], encoded: Sequence[Encoded]) -> TokenVectors:
-    """Token vectors with the sentence that each token stands in."""
-    numbers = []
-    for passage, e in zip(passages, encoded, strict=True):
-        starts = e.spans[:, 0] - len(passage.heading) - 2
-        found = np.full(len(e.ids), -1, dtype=np.int32)
-        for number, (start, end) in enumerate(passage.sentences):
-            found[(starts >= start) & (starts < end)] = number
-        numbers.append(found)
-    return TokenVectors.build(encoded, numbers)
-
-
 def measure(model: str, documents: Sequence[material.Document], every: int, cache: Path) -> None:
     """Print the figures of one model."""
     encoder = Encoder(model, cache)
     passages = [p for document in documents for p in document]
     encoded = encoder.encode_documents([p.embedded for p in passages])
     dense = np.stack([e.pooled for e in encoded])
-    late = LateInteraction(tokens_of(passages, encoded))
+    sentences = [
+        sentence_numbers(e.spans[:, 0] - len(p.heading) - 2, p.sentences)
+        for p, e in zip(passages, encoded, strict=True)
+    ]
+    late = LateInteraction(TokenVectors.build(encoded, sentences))
     reader = TrainedReader() if model == BUNDLED else None
     figures: dict[str, list[float]] = {name: [] for name in ("dense", "late", "both")}
     judged: list[tuple[bool, float]] = []

@@ -11,14 +11,11 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import asking
 import matplotlib
 import numpy as np
 
-from tryghed_search import evaluation, store
-from tryghed_search.embedding import Encoder
 from tryghed_search.passages import Question
-from tryghed_search.search import Searcher
-from tryghed_search.settings import Settings
 
 matplotlib.use("svg")
 from matplotlib import pyplot as plt
@@ -36,11 +33,7 @@ def wilson(right: int, count: int, z: float = 1.96) -> tuple[float, float]:
 
 def main() -> None:
     """Ask, group and draw."""
-    settings = Settings()
-    encoder = Encoder(settings.model, settings.cache)
-    _, contents = store.load(settings.index_folder(), encoder.identity)
-    searcher = Searcher(contents, encoder)
-    asked = [q for q in evaluation.read_questions(Path(sys.argv[1])) if not q.sections]
+    searcher, asked = asking.searcher(), asking.questions(Path(sys.argv[1]))
     confidences = np.array(
         [searcher.ask(Question(q.question, q.history)).confidence for q in asked]
     )

@@ -15,13 +15,13 @@ from tryghed_search.errors import OutlineError
 from tryghed_search.lexical import LexicalIndex
 from tryghed_search.passages import Passage, Report
 from tryghed_search.reader_questions import ReaderQuestions
-from tryghed_search.tokens import HEADING, TokenVectors
+from tryghed_search.tokens import TokenVectors, sentence_numbers
 from tryghed_search.vectors import VectorIndex
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from tryghed_search.embedding import Encoded, Encoder
+    from tryghed_search.embedding import Encoder
 
 TEXT, OUTLINE, QUESTIONS = "report.txt", "outline.toml", "questions.toml"
 
@@ -130,7 +130,13 @@ def embed(
         reader_questions={passage: given.suggest for passage, given in asked.items()},
         vectors=VectorIndex.build(np.stack(pooled)),
         rows=_rows(passages, asked),
-        tokens=TokenVectors.build(encoded, _token_sentences(passages, encoded)),
+        tokens=TokenVectors.build(
+            encoded,
+            [
+                sentence_numbers(e.spans[:, 0] - len(heading_path(p)) - 2, p.sentences)
+                for p, e in zip(passages, encoded, strict=True)
+            ],
+        ),
         words=LexicalIndex.build(word_terms(passages)),
         grams=LexicalIndex.build([danish.grams(with_headings(p)) for p in passages]),
     )
@@ -148,21 +154,6 @@ def _rows(
     for i, questions in given:
         rows.extend((i, store.UNANSWERED, n) for n in range(len(questions.unanswered)))
     return np.asarray(rows, dtype=np.int32)
-
-
-def _token_sentences(
-    passages: Sequence[Passage], encoded: Sequence[Encoded]
-) -> list[npt.NDArray[np.int32]]:
-    """For each passage's tokens the number of the sentence that they stand in."""
-    found = []
-    for passage, encoding in zip(passages, encoded, strict=True):
-        shift = len(heading_path(passage)) + 2
-        numbers = np.full(len(encoding.ids), HEADING, dtype=np.int32)
-        starts = encoding.spans[:, 0] - shift
-        for number, (start, end) in enumerate(passage.sentences):
-            numbers[(starts >= start) & (starts < end)] = number
-        found.append(numbers)
-    return found
 
 
 def with_headings(passage: Passage) -> str:

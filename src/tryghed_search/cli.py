@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
+    from starlette.types import ASGIApp
 
     from tryghed_search.embedding import Encoder
     from tryghed_search.search import Searcher
@@ -231,7 +231,7 @@ def serve(
         _serve(listener, create_app(loaded, book, settings.theme))
 
 
-def _serve(listener: socket.socket, application: FastAPI) -> None:
+def _serve(listener: socket.socket, application: ASGIApp) -> None:
     import uvicorn
 
     config = uvicorn.Config(

@@ -16,7 +16,6 @@ USUALLY_ASKED = 0.50
 """Cosine with the nearest reader question that nearly every question with an answer reaches."""
 UNDECIDED = -7.0
 """``Signals.unanswered`` without reader questions: as often seen with an answer as without."""
-
 LEAST_READ = -2.5
 """Below this the reader's best logit says no more than here."""
 
@@ -60,8 +59,8 @@ _WITH_READER: Mapping[str, float] = {
     "read_best": 0.323,
 }
 # Cosines of another model stand on another scale, so only what is alike for all models counts.
-# Set by hand: no to a question of whose words no passage holds a quarter, and to one that asks for
-# a number where there is none.
+# Set by hand: no to a question of whose words no passage holds a quarter, and to one that names
+# what the report does not; a number or sum where one is asked for counts for it, none against it.
 _WITHOUT_READER: Mapping[str, float] = {
     _BIAS: -1.0,
     "coverage": 4.0,

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -29,6 +29,8 @@ _BATCH = 16
 _WEIGHTS = ("*.safetensors", "*.bin", "*.onnx", "*.npz")
 
 logger = logging.getLogger(__name__)
+
+Model = TypeVar("Model")
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,8 +199,26 @@ def _document_prompt(prompts: Mapping[str, str | None]) -> str:
 
 
 def _load(model: str) -> SentenceTransformer:
-    """The model on the processor in fp32; quiet, because readers' terminals are not for it."""
     from sentence_transformers import SentenceTransformer
+
+    return load_model(
+        SentenceTransformer,
+        model,
+        name="model",
+        missing="Correct --model or TRYGHED_MODEL, or leave it out for the bundled model.",
+        broken="Name a sentence-transformers model or its folder with --model or TRYGHED_MODEL, or "
+        "leave it out for the bundled one.",
+    )
+
+
+def load_model(
+    kind: Callable[..., Model], model: str, *, name: str, missing: str, broken: str
+) -> Model:
+    """A model of sentence-transformers by name or folder, on the processor in fp32.
+
+    Quiet, because readers' terminals are not for it. ``ModelError``, which ends with what to do,
+    when the folder is ``missing`` or the model ``broken``.
+    """
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.set_verbosity_error()
@@ -206,12 +226,9 @@ def _load(model: str) -> SentenceTransformer:
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it warns of every retry
     folder = Path(model)
     if model.startswith(("/", ".", "~")) and not folder.is_dir():
-        raise ModelError(
-            f"There is no model folder {model}. Correct --model or TRYGHED_MODEL, or leave it out "
-            "for the bundled model."
-        )
+        raise ModelError(f"There is no model folder {model}. {missing}")
     try:
-        return SentenceTransformer(
+        return kind(
             model,
             device="cpu",
             local_files_only=folder.is_dir(),
@@ -219,11 +236,9 @@ def _load(model: str) -> SentenceTransformer:
         )
     except Exception as error:
         logger.debug("loading %s failed", model, exc_info=True)
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+        reason = (str(error).strip().splitlines() or [repr(error)])[0]
         raise ModelError(
-            f"The model {model!r} cannot be loaded: {reason[:200]} Name a sentence-transformers "
-            "model or its folder with --model or TRYGHED_MODEL, or leave it out for the bundled "
-            "one."
+            f"The {name} {model!r} cannot be loaded: {reason[:200]} {broken}"
         ) from None
 
 

@@ -89,12 +89,7 @@ def parse(outline_toml: str, text: str, name: str = "outline.toml") -> Outline:
     Raises ``OutlineError`` when the file is not valid TOML, misses or misspells a key, repeats a
     slug, or names an opening line that is not there or out of order.
     """
-    try:
-        data = tomllib.loads(outline_toml)
-    except tomllib.TOMLDecodeError as error:
-        raise OutlineError(
-            f"{name} is not valid TOML: {error}. Correct it and ingest again."
-        ) from None
+    data = read_toml(outline_toml, name)
     report = _table(data, "report", name)
     for key in ("id", "title", "publisher", "language"):
         if not isinstance(report.get(key), str) or not report[key].strip():
@@ -116,6 +111,16 @@ def parse(outline_toml: str, text: str, name: str = "outline.toml") -> Outline:
         municipalities=municipalities,
         declared=tuple(_place(report_id, sections, text, places)),
     )
+
+
+def read_toml(text: str, name: str) -> dict[str, Any]:
+    """The tables of an editor's file; ``OutlineError``, which names the file, for no TOML."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise OutlineError(
+            f"{name} is not valid TOML: {error}. Correct it and ingest again."
+        ) from None
 
 
 def _table(data: Mapping[str, Any], key: str, name: str) -> Mapping[str, Any]:

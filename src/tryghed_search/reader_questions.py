@@ -8,13 +8,12 @@ to say no.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeGuard
 
 from tryghed_search.errors import OutlineError
-from tryghed_search.outline import fold
+from tryghed_search.outline import fold, read_toml
 from tryghed_search.passages import Passage, Report
 
 WHOLE = -1
@@ -42,12 +41,7 @@ def parse(toml: str, report: Report, place: str) -> dict[str, ReaderQuestions]:
     Raises ``OutlineError`` when the text is not TOML, names a passage that there is not, lacks a
     key or has an unknown one, or quotes what its passage does not say.
     """
-    try:
-        data = tomllib.loads(toml)
-    except tomllib.TOMLDecodeError as error:
-        raise OutlineError(
-            f"{place} is not valid TOML: {error}. Correct it and ingest again."
-        ) from None
+    data = read_toml(toml, place)
     passages = {passage.id: passage for passage in report.passages}
     found: dict[str, ReaderQuestions] = {}
     for key, table in data.items():

@@ -7,16 +7,13 @@ Cho 2019), so it sees only the first few.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
-from pathlib import Path
 
+from tryghed_search.embedding import load_model
 from tryghed_search.errors import ModelError
 
 DEPTH = 10
 """Passages that the cross-encoder reads for one question."""
-
-logger = logging.getLogger(__name__)
 
 
 class Reranker:
@@ -26,25 +23,14 @@ class Reranker:
         """Load ``model``; ``ModelError`` when that fails or it is not one that scores pairs."""
         from sentence_transformers import CrossEncoder
 
-        folder = Path(model)
-        if model.startswith(("/", ".", "~")) and not folder.is_dir():
-            raise ModelError(
-                f"There is no model folder {model}. Correct TRYGHED_RERANKER, or leave it empty."
-            )
-        try:
-            self._model = CrossEncoder(
-                model,
-                device="cpu",
-                local_files_only=folder.is_dir(),
-                model_kwargs={"dtype": "float32"},
-            )
-        except Exception as error:
-            logger.debug("loading %s failed", model, exc_info=True)
-            reason = (str(error).strip().splitlines() or [repr(error)])[0]
-            raise ModelError(
-                f"The re-ranker {model!r} cannot be loaded: {reason[:200]} Name a cross-encoder of "
-                "sentence-transformers or its folder with TRYGHED_RERANKER, or leave it empty."
-            ) from None
+        self._model = load_model(
+            CrossEncoder,
+            model,
+            name="re-ranker",
+            missing="Correct TRYGHED_RERANKER, or leave it empty.",
+            broken="Name a cross-encoder of sentence-transformers or its folder with "
+            "TRYGHED_RERANKER, or leave it empty.",
+        )
         network = self._model.model
         made = type(network).__name__
         # The library gives any other model, an embedding model say, an untrained layer for scores.

@@ -122,9 +122,8 @@ class Searcher:
         )
         sentence = None
         if answered:
-            first = hits[0]
-            start, end = first.highlights[0] if first.highlights else (0, len(first.passage.text))
-            sentence = first.passage.text[start:end]
+            start, end = hits[0].highlights[0]
+            sentence = hits[0].passage.text[start:end]
         unreported = self._gazetteer.unreported(text)
         return Answer(
             question=text,

@@ -148,6 +148,19 @@ class LateInteraction:
         return np.asarray(means, dtype=np.float32)
 
 
+def sentence_numbers(
+    starts: npt.NDArray[np.int32], sentences: Sequence[tuple[int, int]]
+) -> npt.NDArray[np.int32]:
+    """Which of a passage's sentences each token stands in, (t,) int32, or ``HEADING``.
+
+    ``starts`` is where the tokens begin in the passage's text, negative in the headings before it.
+    """
+    numbers = np.full(len(starts), HEADING, dtype=np.int32)
+    for number, (start, end) in enumerate(sentences):
+        numbers[(starts >= start) & (starts < end)] = number
+    return numbers
+
+
 def unit(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Rows at unit length, (n, d) float32; a row of zeros stays one."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
