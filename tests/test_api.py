@@ -401,7 +401,7 @@ def test_filters_that_leave_nothing_give_an_honest_empty_answer(client: TestClie
     assert body["status"] == "not_in_report"
     assert body["passages"] == []
     assert body["answer"] is None
-    assert "filtrene" in body["notice"]
+    assert "passer til din afgrænsning" in body["notice"]
 
 
 @pytest.mark.parametrize(

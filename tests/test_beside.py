@@ -181,10 +181,28 @@ def test_a_place_that_cannot_be_fetched_is_told_and_can_be_tried_again(
     page.get_by_role("link", name=FIRST).first.click()
     panel = page.get_by_role("complementary")
     expect(panel.get_by_text("Stedet kunne ikke hentes")).to_be_visible()
+    expect(page.get_by_role("status")).to_contain_text("Stedet kunne ikke hentes")
     assert complaints
     complaints.clear()
-    page.get_by_role("button", name="Luk").click()
+    open_first(page)  # without closing it first
+
+
+def test_on_paper_the_answer_stands_also_with_the_report_open_beside(page: Page) -> None:
+    page.goto(f"/?q={BURGLARIES}")
     open_first(page)
+    page.set_viewport_size({"width": 794, "height": 1123})
+    page.emulate_media(media="print")
+    expect(page.get_by_role("mark").first).to_be_visible()
+    expect(page.get_by_role("complementary")).to_be_hidden()
+
+
+def test_a_shared_place_leaves_reading_at_the_answer(page: Page) -> None:
+    page.goto(f"/?q={BURGLARIES}")
+    open_first(page)
+    page.reload()
+    expect(beside(page).locator(".here")).to_be_in_viewport()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Gå til indholdet")).to_be_focused()
 
 
 @pytest.mark.parametrize("query", ["r=../x&p=y", "r=nowhere&p=y", "r=lokal-tryghed-1&p=%22%3E"])

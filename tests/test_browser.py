@@ -121,7 +121,7 @@ def test_filters_are_sent_shown_and_counted(page: Page) -> None:
     page.goto("/")
     page.get_by_text("Afgræns søgningen").click()
     page.get_by_role("group", name="Kommune").get_by_label("Gentofte").check()
-    page.get_by_role("group", name="Hvor i rapporten").get_by_label("Case").check()
+    page.get_by_role("group", name="Type").get_by_label("Case").check()
     expect(page.get_by_text("2 valgt")).to_be_visible()
     with page.expect_request(API) as sent:
         exchange = ask(page, "fællesskab")
@@ -130,6 +130,32 @@ def test_filters_are_sent_shown_and_counted(page: Page) -> None:
     page.reload()
     expect(page.get_by_text("Afgrænset til Case · Gentofte")).to_be_visible()
     expect(page.get_by_text("2 valgt")).to_be_visible()
+
+
+def test_a_limited_search_claims_nothing_of_the_rest_of_the_report(page: Page) -> None:
+    page.goto(f"/?q={BURGLARIES}&municipality=Esbjerg")
+    expect(page.get_by_text("Svaret står ikke i det, du har afgrænset til.")).to_be_visible()
+    page.get_by_text("Afgræns søgningen").click()
+    page.get_by_role("link", name="Søg i hele rapporten").click()
+    exchange = page.get_by_role("article").nth(1)
+    expect(exchange.locator("mark").first).to_contain_text("83%")
+    expect(page.get_by_role("group", name="Kommune")).to_be_hidden()
+    assert "municipality" not in page.url
+
+
+def test_what_fails_is_said_beside_its_button(page: Page, complaints: list[str]) -> None:
+    page.add_init_script("document.execCommand = () => false; Clipboard.prototype.write = null")
+    page.goto(f"/?q={BURGLARIES}&h={ORGANISED}")
+    page.get_by_role("button", name="Kopiér citat").first.click()
+    told = page.locator("figcaption .failed")
+    expect(told).to_contain_text("Det kunne ikke kopieres.")
+    expect(page.get_by_role("status")).to_contain_text("Det kunne ikke kopieres.")
+    page.route(API, lambda route: route.abort())
+    button = page.get_by_role("button", name="Vis svarene igen")
+    button.click()
+    expect(page.locator(".earlier .failed")).to_contain_text("ingen forbindelse")
+    expect(button).to_be_focused()
+    complaints.clear()
 
 
 def test_markup_in_the_question_is_shown_as_text(page: Page) -> None:
@@ -271,6 +297,7 @@ def test_waiting_is_shown_and_a_second_question_waits(page: Page) -> None:
     field.press("Enter")
     expect(page.get_by_role("article")).to_have_count(1)
     expect(field).to_have_value(ORGANISED)
+    expect(page.locator(".failed")).to_have_text("Vent, til svaret er kommet.")
     (route,) = held
     route.continue_()
     expect(page.locator(".reply")).to_be_attached()
@@ -345,7 +372,7 @@ def test_a_slow_answer_can_be_asked_for_again(page: Page) -> None:
     again = second.get_by_role("button", name="Prøv igen")
     expect(again).to_be_hidden()
     page.clock.fast_forward("00:10")
-    expect(page.get_by_role("status")).to_have_text("Det tager længere tid end ellers.")
+    expect(page.get_by_role("status")).to_have_text("Det tager længere tid, end det plejer.")
     again.press("Enter")
     expect(second.locator(".reply")).to_be_attached()
     expect(second.locator(".waiting")).to_have_count(0)
@@ -454,9 +481,9 @@ def test_a_quotation_is_copied_with_its_reference(page: Page) -> None:
         "indbrud med 83%.«\n"
         "TrygFonden: Lokal Tryghed i praksis, Delrapport 1, s. 11, »Læringer i kommunen«."
     )
-    assert copied == quotation
-    rich = pasted(page)
     address = exchange.locator(".citation").first.evaluate("link => link.href")
+    assert copied == f"{quotation}\n{address}"
+    rich = pasted(page)
     assert [rich["text"], rich["links"]] == [quotation.replace("\n", ""), [address]]
     expect(exchange.get_by_role("button", name="Citatet er kopieret")).to_have_count(0)
 
@@ -488,8 +515,10 @@ def test_the_conversation_is_copied_whole_with_its_citations(page: Page, clipboa
     expect(page.get_by_role("status")).to_have_text("Samtalen er kopieret")
     copied = page.evaluate("navigator.clipboard.readText()")
     rich = pasted(page)
-    assert "".join(copied.split()) == "".join(rich["text"].split())
     lines = copied.splitlines()
+    shown = [line for line in lines if not line.startswith("http")]  # there, they are the links
+    assert "".join("".join(shown).split()) == "".join(rich["text"].split())
+    assert [line for line in lines if line.startswith("http")] == rich["links"]
     assert lines[:2] == [BURGLARIES, "Rapporten svarer"]
     assert lines[lines.index(VIBORG) + 1].startswith("Rapporten nævner ikke Viborg.")
     for exchange in (first, second):
@@ -498,6 +527,9 @@ def test_the_conversation_is_copied_whole_with_its_citations(page: Page, clipboa
         for place, reference in zip(places.all(), references.all(), strict=True):
             assert place.evaluate("link => link.href") in rich["links"]
             assert reference.get_attribute("data-reference") in lines
+    ranks = [line.split(" ")[0] for line in lines if line[1:4] == ". »"]
+    assert ranks == [f"{n}." for n in (1, 2, 3, 4, 5, 1, 2, 3, 4, 5)]
+    assert lines.index("Andre steder i rapporten") < lines.index("Måske relateret")
 
 
 # --- looks ----------------------------------------------------------------------------------------

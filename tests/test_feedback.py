@@ -265,7 +265,7 @@ def test_another_place_can_be_pointed_out_with_the_keyboard(asking: Page, book: 
     asking.goto(f"/?q={BURGLARIES}&kind=case")
     exchange = asking.get_by_role("article")
     exchange.get_by_role("button", name="Nej, forkert sted").press("Enter")
-    expect(exchange.get_by_text("Er et af de andre steder det rigtige?")).to_be_focused()
+    expect(exchange.get_by_text("Er et af stederne det rigtige?")).to_be_focused()
     asking.keyboard.press("Tab")
     expect(exchange.get_by_role("button", name="Sted 2")).to_be_focused()
     asking.keyboard.press("Tab")
@@ -282,7 +282,7 @@ def test_another_place_can_be_pointed_out_with_the_keyboard(asking: Page, book: 
 def test_a_refusal_is_agreed_with_or_not(asking: Page, book: Book) -> None:
     asking.goto("/")
     exchange = ask(asking, VIBORG)
-    expect(exchange.get_by_text("Passer det, at rapporten ikke svarer?")).to_be_visible()
+    expect(exchange.get_by_text("Er det rigtigt, at rapporten ikke svarer?")).to_be_visible()
     expect(exchange.get_by_role("button", name="forkert")).to_have_count(0)
     exchange.get_by_role("button", name="Nej, rapporten svarer").click()
     exchange.get_by_role("button", name="Ingen af dem").click()
@@ -295,6 +295,7 @@ def test_a_judgement_that_is_not_kept_can_be_sent_again(asking: Page, book: Book
     asking.route(f"**{ADDRESS}", lambda route: route.fulfill(status=503), times=1)
     asking.get_by_role("button", name="Ja").click()
     expect(asking.get_by_role("status")).to_have_text("Vurderingen kunne ikke gemmes. Prøv igen.")
+    expect(asking.locator(".failed")).to_have_text("Vurderingen kunne ikke gemmes. Prøv igen.")
     asking.get_by_role("button", name="Ja").click()
     expect(asking.get_by_role("status")).to_have_text("Tak. Din vurdering er gemt.")
     assert len(lines(book)) == 1

@@ -74,12 +74,39 @@ def test_a_filter_value_that_is_not_there_is_named_with_those_that_are(searcher:
         searcher.ask(Question("naboer", filters=Filters(municipalities=("Viborg",))))
 
 
+def test_a_limited_search_says_nothing_of_what_it_did_not_look_at(searcher: Searcher) -> None:
+    filters = Filters(municipalities=("Esbjerg",))
+    answer = searcher.ask(Question("Hvor meget faldt indbruddene i Hjørring?", filters=filters))
+    assert answer.status == "not_in_report"
+    assert answer.notice is not None
+    assert answer.notice.startswith("Svaret står ikke i det, du har afgrænset til.")
+
+
+@pytest.mark.parametrize("keywords", ["Odense", "SSP", "frontpersonale", "Greve", "taxa-vognmænd"])
+def test_keywords_that_a_passage_holds_are_never_said_to_be_missing(
+    searcher: Searcher, keywords: str
+) -> None:
+    answer = searcher.ask(Question(keywords))
+    assert answer.status == "answered"
+    assert keywords.casefold() in answer.hits[0].passage.text.casefold()
+
+
+@pytest.mark.parametrize("keywords", ["Viborg", "bitcoin", "havvindmøller", "roskilde havn"])
+def test_keywords_that_no_passage_holds_are(searcher: Searcher, keywords: str) -> None:
+    assert searcher.ask(Question(keywords)).status == "not_in_report"
+
+
+@pytest.mark.parametrize("talk", ["Hvad hedder du så?", "Er du en robot?", "Skriv et vers"])
+def test_small_talk_is_not_answered_with_the_report(searcher: Searcher, talk: str) -> None:
+    assert searcher.ask(Question(talk)).status == "not_in_report"
+
+
 def test_filters_that_let_nothing_through_are_said_so(searcher: Searcher) -> None:
     filters = Filters(("guide",), ("København",))
     answer = searcher.ask(Question("unge", filters=filters))
     assert (answer.status, answer.hits, answer.sentence) == ("not_in_report", (), None)
     assert answer.notice is not None
-    assert "filtrene" in answer.notice
+    assert "passer til din afgrænsning" in answer.notice
 
 
 def test_a_question_about_an_unnamed_municipality_says_why_there_is_no_answer(

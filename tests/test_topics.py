@@ -389,6 +389,20 @@ def test_the_cases_can_be_chosen_in_the_list(client: TestClient) -> None:
     assert boxes[4]["aria-label"] == "Sammenlign Esbjerg – Digital svindel"
 
 
+@pytest.mark.parametrize("topic", ["xyzzy", "😀", "havvindmøller"])
+def test_a_topic_that_nothing_is_about_says_so_and_folds_all_away(
+    client: TestClient, topic: str
+) -> None:
+    main = overview(client, q=topic)
+    assert (
+        f"Ingen af de 17 cases, organisationsformer og tendenser handler tydeligt om »{topic}«"
+        in (main.text)
+    )
+    assert "Længere fra emnet (17)" in main.first(cls="rest").text
+    assert "Tættest på" not in main.text
+    assert main.has(cls="country")
+
+
 def test_a_card_of_a_case_leads_to_the_choice_of_others(client: TestClient) -> None:
     esbjerg = cards(overview(client))[4]
     address = esbjerg.first(cls="card-foot").first("a")["href"]
@@ -396,7 +410,7 @@ def test_a_card_of_a_case_leads_to_the_choice_of_others(client: TestClient) -> N
     main = page(client, address).first("main")
     taken = [b["value"] for b in main.every("input", type="checkbox") if "checked" in b.attributes]
     assert taken == ["esbjerg"]
-    assert "Vælg en eller to mere" in main.text
+    assert "Vælg én eller to cases mere" in main.text
     assert not main.has("section", cls="aspect")
 
 
@@ -447,7 +461,9 @@ def test_the_points_are_the_reports_own_headings(client: TestClient) -> None:
 def test_a_point_that_a_case_lacks_says_so_in_its_place(client: TestClient) -> None:
     main = comparison(client, "gentofte", "aalborg")
     cells = list(list(main.every("section", cls="aspect"))[1].every("section", cls="cell"))
-    assert cells[0].first(cls="missing").text == "Det punkt har rapporten ikke om denne case."
+    assert (
+        cells[0].first(cls="missing").text == "Rapporten skriver ikke om dette punkt i denne case."
+    )
     assert not cells[1].has(cls="missing")
 
 

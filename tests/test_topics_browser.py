@@ -283,7 +283,7 @@ def test_the_keyboard_alone_chooses_opens_and_compares(page: Page) -> None:
     page.goto(EMNER)
     page.keyboard.press("Tab")
     page.keyboard.press("Tab")
-    expect(page.get_by_role("link", name="Gå til det fundne")).to_be_in_viewport()
+    expect(page.get_by_role("link", name="Gå til resultaterne")).to_be_in_viewport()
     tab_to(page, page.get_by_role("searchbox"))
     page.keyboard.type("unge i nattelivet")
     page.keyboard.press("Enter")

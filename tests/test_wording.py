@@ -1,6 +1,6 @@
 import pytest
 
-from tryghed_search.wording import Corrector, language
+from tryghed_search.wording import Corrector, are_keywords, language
 
 VOCABULARY = {
     "skærmbesøg": 5,
@@ -55,3 +55,20 @@ def test_a_name_that_the_reports_never_mention_is_found() -> None:
     assert corrector.unknown_names("Er Safe House Gentoftes idé?") == ()
     assert corrector.unknown_names("Camden gør hvad?") == (), "any word may begin a sentence"
     assert corrector.unknown_names("What does the London team in Camden do?") == ()
+
+
+@pytest.mark.parametrize("question", ["Odense", "digital svindel", "flyer digital svindel"])
+def test_a_few_words_to_look_up_are_keywords(question: str) -> None:
+    assert are_keywords(question)
+
+
+@pytest.mark.parametrize(
+    "question", ["hvem er du", "Odense?", "gode film på netflix", "the police", "", "a b c d"]
+)
+def test_a_question_or_a_sentence_is_not(question: str) -> None:
+    assert not are_keywords(question)
+
+
+def test_a_single_word_is_in_no_language_but_danish() -> None:
+    assert language("a") == "da"
+    assert language("What is it") == "en"

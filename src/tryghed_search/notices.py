@@ -8,28 +8,37 @@ _WORDS = {
     "da": {
         "nothing": "Det siger rapporten ikke noget om.",
         "place": "Rapporten nævner ikke {names}.",
-        "related": "Stederne herunder er det nærmeste, den kommer, men de er ikke et svar.",
-        "filtered": "Der er ingen steder i rapporten, der passer til filtrene.",
+        "limited": "Svaret står ikke i det, du har afgrænset til.",
+        "related": "Stederne herunder handler om noget beslægtet, men besvarer ikke spørgsmålet.",
+        "filtered": "Intet sted i rapporten passer til din afgrænsning.",
         "and": " og ",
     },
     "en": {
         "nothing": "The report does not say anything about that.",
         "place": "The report does not mention {names}.",
-        "related": "The passages below are the nearest it comes, but they are not an answer.",
-        "filtered": "No part of the report fits the filters.",
+        "limited": "The answer is not in what you have limited the search to.",
+        "related": "The passages below are related, but do not answer the question.",
+        "filtered": "Nothing in the report fits what you have limited the search to.",
         "and": " and ",
     },
 }
 
 
 def not_in_report(
-    language: Literal["da", "en"], unreported: tuple[str, ...], has_related: bool
+    language: Literal["da", "en"],
+    unreported: tuple[str, ...],
+    *,
+    has_related: bool,
+    limited: bool,
 ) -> str:
-    """The notice for a question without an answer, with the reason where it is known."""
+    """The notice for a question without an answer, with the reason where it is known.
+
+    Of what a ``limited`` search did not look at, nothing is said.
+    """
     words = _WORDS[language]
     if not has_related:
         return words["filtered"]
-    reason = words["nothing"]
+    reason = words["limited" if limited else "nothing"]
     if unreported:
         *rest, last = unreported
         names = words["and"].join([", ".join(rest), last]) if rest else last

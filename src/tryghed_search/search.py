@@ -109,6 +109,8 @@ class Searcher:
         language = wording.language(text)
         judged = self._scorer.judge(meant, best[:_LOOKED_AT])
         likely = confidence.probability(self._signals(meant, best, judged)) if best else 0.0
+        if wording.are_keywords(text) and self._scorer.coverage(own, best[:1]) == 1.0:
+            likely = max(likely, confidence.HOLDS_KEYWORDS)
         answered = bool(ranked) and likely >= confidence.ANSWERED_FROM
         scores = sorted((float(fused[i]) for i in ranked), reverse=True)  # also when re-ranked
         hits = tuple(
@@ -129,7 +131,14 @@ class Searcher:
             question=text,
             status="answered" if answered else "not_in_report",
             confidence=round(likely, 4),
-            notice=None if answered else notices.not_in_report(language, unreported, bool(ranked)),
+            notice=None
+            if answered
+            else notices.not_in_report(
+                language,
+                unreported,
+                has_related=bool(ranked),
+                limited=question.filters != Filters(),
+            ),
             sentence=sentence,
             hits=hits,
             suggestions=self._suggestions(ranked, (*question.history, text), answered),

@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse
 
 from tryghed_search import case_views, compare_views, pages, topic_views, topics
 from tryghed_search.errors import NotReadyError
-from tryghed_search.passages import Filters, Report, SectionHit
+from tryghed_search.passages import Filters, Question, Report, SectionHit
 from tryghed_search.search import MAX_QUESTION
 from tryghed_search.serving import Serving, current_serving
 from tryghed_search.views import Link, Site
@@ -45,6 +45,7 @@ async def overview(
         problem = _misfit(site, typed, unknown)
         topic = typed if len(typed) <= MAX_QUESTION else ""
         found = await serving.sections(topic or None, filters)
+        likely = (await serving.ask(Question(topic))).confidence if topic else 1.0
     except NotReadyError:
         return pages.waiting(request, site)
     hits = tuple(hit for hit in found if hit.section.entry == hit.section.slug)
@@ -56,6 +57,7 @@ async def overview(
         topic=topic,
         filters=filters,
         hits=hits,
+        near=topics.near(hits, likely) if topic else len(hits),
         problem=problem,
     )
     return pages.render(page, 422 if problem else 200)
@@ -105,12 +107,12 @@ def _overview(
     topic: str,
     filters: Filters,
     hits: Sequence[SectionHit],
+    near: int,
     problem: str | None,
 ) -> topic_views.TopicsPage:
     said = site.words["topics"]
     every = topics.cases(reports)
-    groups, rest = topic_views.groups(site, reports, topic, hits)
-    near = hits[: topics.near(hits)] if topic else hits
+    groups, rest = topic_views.groups(site, reports, topic, hits, near)
     has_cases = any(hit.section.kind == "case" for hit in hits)
     limited = bool(topic or case_views.chosen(filters))
     return topic_views.TopicsPage(
@@ -122,7 +124,9 @@ def _overview(
         action=f"{site.root}/emner",
         hidden=(*case_views.chosen(filters), *_language(site)),
         facets=topic_views.facets(site, reports, topic, filters),
-        count=topic_views.count(site, len(near), sum(len(report.entries) for report in reports)),
+        count=topic_views.count(
+            site, topic, near, len(hits), sum(len(report.entries) for report in reports)
+        ),
         scope=topic_views.scope(site, filters),
         notice=topic_views.notice(site, reports, topic),
         guides=topic_views.guides(site, reports, filters),
@@ -132,7 +136,7 @@ def _overview(
         else None,
         groups=groups,
         rest=rest,
-        map=case_views.country(site, every, {hit.section.id for hit in near})
+        map=case_views.country(site, every, {hit.section.id for hit in hits[:near]})
         if has_cases
         else None,
         case_lines=topic_views.case_lines(site, every) if has_cases else (),

@@ -158,10 +158,14 @@ def scope(site: Site, filters: Filters) -> str | None:
     return said.format(labels=" · ".join(labels)) if labels else None
 
 
-def count(site: Site, found: int, every: int) -> str:
-    """How many cases, types and trends there are, in words."""
-    said: str = site.words["topics"]["all" if found == every else "some" if found else "none"]
-    return said.format(count=found, every=every)
+def count(site: Site, topic: str, found: int, left: int, every: int) -> str:
+    """How many of ``every`` case, type and trend were found, in words.
+
+    None, because none of those ``left`` is near the topic or because no choice left any.
+    """
+    name = "all" if found == every else "some" if found else "far" if left else "none"
+    said: str = site.words["topics"][name]
+    return said.format(count=found, every=every, topic=topic)
 
 
 def notice(site: Site, reports: Sequence[Report], topic: str) -> str | None:
@@ -186,11 +190,11 @@ def guides(site: Site, reports: Sequence[Report], filters: Filters) -> tuple[Lin
 
 
 def groups(
-    site: Site, reports: Sequence[Report], topic: str, hits: Sequence[SectionHit]
+    site: Site, reports: Sequence[Report], topic: str, hits: Sequence[SectionHit], near: int
 ) -> tuple[tuple[Group, ...], Group | None]:
     """The cards by kind; or for a topic those near it, best first, and those further from it."""
     if topic:
-        said, near = site.words["topics"], topics.near(hits)
+        said = site.words["topics"]
         cards = _cards(site, reports, hits, searched=True)
         best = Group(said["nearest"].format(topic=topic), True, cards[:near])
         rest = Group(said["further"].format(count=len(hits) - near), False, cards[near:])

@@ -30,6 +30,13 @@ On the 49 topics of the tuning questions, 99 % of what belongs to a topic is at 
 5.6 of the 17 entries are on average.
 """
 
+ABOUT_FROM = 0.05
+"""Confidence in an answer to the topic itself from which anything is near it at all.
+
+Below it lie 2 of the 50 topics of the tuning questions, and 18 of 20 words that the report has
+nothing on.
+"""
+
 _VALUES: dict[str, Callable[[Passage], tuple[str, ...]]] = {
     "kinds": lambda passage: (passage.kind,),
     "audiences": lambda passage: passage.audiences,
@@ -137,8 +144,13 @@ def guide(reports: Sequence[Report], audience: str) -> tuple[Report, Section] | 
 # --- a topic --------------------------------------------------------------------------------------
 
 
-def near(hits: Sequence[SectionHit]) -> int:
-    """How many of the hits, best first, are near the topic."""
+def near(hits: Sequence[SectionHit], confidence: float) -> int:
+    """How many of the hits, best first, are near the topic.
+
+    Scores compare the hits with one another; whether the best is near says the confidence.
+    """
+    if confidence < ABOUT_FROM:
+        return 0
     least = NEAR * hits[0].score if hits else 0.0
     return len(list(takewhile(lambda hit: hit.score >= least, hits)))
 

@@ -71,6 +71,8 @@ class Reply:
     notice: str | None
     lang: str
     """The language of the notice."""
+    everywhere: Link | None
+    """The same question to the whole report, where a limited search found no answer."""
     best: Place | None
     others_heading: str
     others: tuple[Place, ...]
@@ -218,6 +220,11 @@ class Site:
             verdict=None if answer.notice else said[state],
             notice=answer.notice,
             lang=answer.language,
+            everywhere=Link(
+                said["everywhere"], self.ask(question.text, question.history, Filters())
+            )
+            if not answered and question.filters != Filters()
+            else None,
             best=places[0] if answered and places else None,
             others_heading=said["others" if answered else "related"],
             others=places[1:] if answered else places,
@@ -234,7 +241,11 @@ class Site:
         shown = whole if is_best else extract(passage, marks)
         page = self.page_label(passage.page, passage.page_stated)
         cited = reference(report, passage)
-        quotation = passage.text[slice(*marks[0])] if marks else passage.text
+        quotation = (
+            passage.text[slice(*marks[0])]
+            if marks
+            else "\n".join(passage.text[block.start : block.end] for block in passage.blocks)
+        )
         return Place(
             rank=hit.rank,
             labels=(self.words["kinds"][passage.kind], *passage.municipalities),
@@ -305,6 +316,7 @@ BLANK = Exchange(
         verdict="",
         notice="",
         lang="",
+        everywhere=Link("", ""),
         best=_BLANK_PLACE,
         others_heading="",
         others=(_BLANK_PLACE,),

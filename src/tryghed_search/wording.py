@@ -8,6 +8,9 @@ from typing import Literal
 
 from tryghed_search import danish
 
+MOST_KEYWORDS = 3
+"""Words of a question that is none; with more it says what is wanted."""
+
 _ENGLISH_ONLY = danish.ENGLISH_WORDS - danish.STOP_WORDS - {"for", "an", "at", "had", "does"}
 _CAPITAL = re.compile(r"(?<=[\w,;)] )[A-ZÆØÅ][\w-]+")
 """A word with a capital that does not begin a sentence."""
@@ -15,11 +18,23 @@ _DANISH_ONLY = danish.STOP_WORDS - danish.ENGLISH_WORDS - {"over", "under", "so"
 
 
 def language(question: str) -> Literal["da", "en"]:
-    """English where its function words outnumber the Danish ones, else Danish."""
+    """English where its function words outnumber the Danish ones, else Danish.
+
+    A single word is no sentence in any language, so it is Danish.
+    """
     found = danish.words(question)
+    if len(found) < 2:
+        return "da"
     english = sum(word in _ENGLISH_ONLY for word in found)
     local = sum(word in _DANISH_ONLY for word in found)
     return "en" if english > local else "da"
+
+
+def are_keywords(question: str) -> bool:
+    """Whether it is up to three words to look up, with nothing that makes a sentence of them."""
+    found = danish.words(question)
+    sentence = danish.STOP_WORDS | danish.ENGLISH_WORDS
+    return 0 < len(found) <= MOST_KEYWORDS and "?" not in question and sentence.isdisjoint(found)
 
 
 class Corrector:

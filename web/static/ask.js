@@ -16,9 +16,11 @@ const SLOW = 6_000;
 const PATIENCE = 30_000;
 
 const site = JSON.parse(document.getElementById("settings").textContent);
-const [conversation, thread, form, field, status, chosen, otherLanguage] = [
-  "conversation", "thread", "composer", "question", "status", "filters-chosen", "other-language",
+const [conversation, thread, form, field, status, limits, chosen, otherLanguage] = [
+  "conversation", "thread", "composer", "question", "status", "filters", "filters-chosen",
+  "other-language",
 ].map((id) => document.getElementById(id));
+const submit = form.querySelector("[type=submit]");
 const boxes = [...form.querySelectorAll("input[type=checkbox]")];
 
 const remembered = new Map(); // address → what the thread held there, and how far it was scrolled
@@ -38,7 +40,11 @@ function here() {
 // --- asking ---------------------------------------------------------------------------------------
 
 async function ask(question, filters) {
-  if (thread.querySelector(".waiting")) return;
+  if (thread.querySelector(".waiting")) {
+    tell(submit, site.words.script.wait);
+    return;
+  }
+  tell(submit, null);
   const asked = { question, filters, history: questions.slice(-site.mostHistory) };
   const exchange = clone("exchange-template", { question, scope: scope(), reply: null });
   asking.set(exchange, asked);
@@ -47,6 +53,7 @@ async function ask(question, filters) {
   thread.append(exchange);
   questions = [...questions, question];
   field.value = "";
+  limits.open = false; // over the thread it would cover what is to be read
   go(ofQuestion(site, asked));
   await answer(exchange);
 }
@@ -70,6 +77,7 @@ async function answer(exchange) {
   } catch (error) {
     if (stop.signal.aborted) return;
     said = wordsFor(error);
+    if (error.message === "bad_question") field.value ||= asked.question;
     outcome = clone("trouble-template", { message: said });
   }
   clearTimeout(slow);
@@ -109,8 +117,9 @@ async function showEarlier(button) {
     lookAt(exchanges[0]);
     settle();
   } catch (error) {
-    status.textContent = wordsFor(error);
     button.disabled = false;
+    button.focus();
+    tell(button, wordsFor(error));
   }
 }
 
@@ -224,13 +233,27 @@ function restart() {
   field.focus();
 }
 
+/** Says beside a button what went wrong with it, to the eye and to the ear; null takes it back. */
+function tell(button, trouble) {
+  const said = button.parentElement.querySelector(":scope > .failed");
+  if (trouble === null) said?.remove();
+  else if (said) said.textContent = trouble;
+  else {
+    const line = Object.assign(document.createElement("span"), { className: "failed" });
+    line.textContent = trouble;
+    button.parentElement.append(line);
+  }
+  status.textContent = trouble ?? "";
+}
+
 // --- copying --------------------------------------------------------------------------------------
 
 async function copyInto(button, { text, nodes }, done) {
   const copied = await copy(text, nodes);
   const words = site.words.script;
-  status.textContent = copied ? words[done] : words.not_copied;
+  tell(button, copied ? null : words.not_copied);
   if (!copied) return;
+  status.textContent = words[done];
   const label = button.querySelector("span");
   const before = label.dataset.words ?? label.textContent;
   label.dataset.words = before;
@@ -253,12 +276,14 @@ const actions = {
   retry: (button) => answer(button.closest(".exchange")),
   copy: (button) => copyInto(button, quotation(button.closest("figure")), "copied"),
   copyThread: (button) =>
-    copyInto(button, wholeThread(thread.querySelectorAll(".exchange")), "copied_thread"),
+    copyInto(button, wholeThread(thread), "copied_thread"),
   print: () => print(),
   judge: async (button) => {
     const { judge } = await import("./feedback.js"); // for few servers only
     const asked = asking.get(button.closest(".exchange")) ?? read(location.search);
-    status.textContent = (await judge(site, button, asked)) ?? "";
+    const { trouble, thanks } = await judge(site, button, asked);
+    if (trouble) tell(button, trouble);
+    else status.textContent = thanks ?? "";
   },
   leave: beside.closeBeside,
 };
@@ -291,4 +316,4 @@ previewLinks(".thread .citation, .beside .page-reference", async (link) => {
 const { question, history: earlier } = read(location.search);
 questions = thread.querySelector(".exchange") ? [...earlier, question] : earlier;
 settle();
-beside.startBeside(site, linkOtherLanguage);
+beside.startBeside(site, linkOtherLanguage, (words) => (status.textContent = words));

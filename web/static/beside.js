@@ -14,21 +14,26 @@ const panel = document.getElementById("beside");
 const [title, whole, text] = ["title", "whole", "text"].map((id) => panel.querySelector(`.${id}`));
 
 let site;
+let told; // what a reader who does not see it is to hear
 let changed; // told whenever something else stands beside the conversation
 let place = null; // the address of what stands there
 let cause = null; // the citation that opened it
+let starting = false; // whether the place came with the address
 let own = null; // the address that opening it made
 
 /** Shows what the page's address says, if there is room for it. */
-export function startBeside(settings, whenChanged) {
+export function startBeside(settings, whenChanged, tell) {
   site = settings;
   changed = whenChanged;
+  told = tell;
+  starting = true; // what a shared address shows is not yet what the reader turned to
   if (WIDE.matches) followAddress();
 }
 
 /** Opens a link into the report beside the conversation; false where there is no room for it. */
 export function openBeside(link) {
   if (!WIDE.matches) return false;
+  starting = false;
   const address = location.pathname + withPlace(location.search, link.href);
   const isOurs = !place || location.href === own;
   if (place) history.replaceState(null, "", address);
@@ -60,7 +65,10 @@ export function followAddress() {
   const before = place;
   place = placeIn(site, location.search);
   pointAtCitation();
-  if (place === before) return;
+  if (place === before) {
+    if (text.querySelector(".trouble")) show(place);
+    return;
+  }
   keepStill(cause, () => {
     panel.hidden = !place;
     document.documentElement.classList.toggle("has-beside", Boolean(place));
@@ -87,6 +95,7 @@ async function show(wanted) {
     report = await reportFrom(wanted);
     if (place !== wanted) return;
     text.replaceChildren(report ?? clone("beside-trouble-template"));
+    if (!report) told(text.textContent.trim());
   }
   if (report) look(report);
 }
@@ -119,7 +128,7 @@ function look(report) {
   found.classList.add("here");
   found.tabIndex = -1;
   const isWaitedFor = [cause, document.body, null].includes(document.activeElement);
-  if (isWaitedFor || panel.contains(document.activeElement)) found.focus({ preventScroll: true });
+  if ((isWaitedFor && !starting) || panel.contains(document.activeElement)) found.focus({ preventScroll: true });
   const top = found.getBoundingClientRect().top - text.getBoundingClientRect().top;
   if (WIDE.matches) text.scrollTop += top - text.clientHeight / 4;
   else found.scrollIntoView(NOW);

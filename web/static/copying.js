@@ -46,21 +46,36 @@ export function quotation(figure) {
   const quote = element("blockquote", ...paragraphs(quoted));
   const link = element("a", reference);
   link.href = figure.querySelector(".citation").href; // absolute, as a memo needs it
-  return { text, nodes: [quote, element("p", link)] };
+  return { text: `${text}\n${link.href}`, nodes: [quote, element("p", link)] };
 }
 
-/** Questions and answers with all quotations, best first, as they stand in the thread. */
-export function conversation(exchanges) {
+/** Questions and answers with all quotations, best first and numbered, as they stand in the thread. */
+export function conversation(thread) {
   const texts = [];
   const nodes = [];
-  for (const exchange of exchanges) {
+  const folded = [...thread.querySelectorAll(".earlier li")].map((line) => line.textContent.trim());
+  if (folded.length) {
+    const heading = thread.querySelector(".earlier h2").textContent;
+    texts.push([heading, ...folded.map((line) => `– ${line}`)].join("\n"));
+    nodes.push(element("p", heading), element("ul", ...folded.map((line) => element("li", line))));
+  }
+  for (const exchange of thread.querySelectorAll(".exchange")) {
     const question = exchange.querySelector("[data-bind='text=question']").textContent;
     const said = [...exchange.querySelectorAll(".scope, .verdict, .notice, .trouble > p")];
     const words = said.map((line) => line.textContent.trim());
-    const quotations = [...exchange.querySelectorAll("figure")].map(quotation);
-    texts.push([question, ...words].join("\n"), ...quotations.map(({ text }) => text));
+    texts.push([question, ...words].join("\n"));
     nodes.push(element("h2", question), ...words.map((line) => element("p", line)));
-    nodes.push(...quotations.flatMap((one) => one.nodes));
+    for (const part of exchange.querySelectorAll("figure, .others > h3")) {
+      if (part.matches("h3")) {
+        texts.push(part.textContent);
+        nodes.push(element("h3", part.textContent));
+        continue;
+      }
+      const one = quotation(part);
+      const rank = part.querySelector(".rank").textContent;
+      texts.push(`${rank}. ${one.text}`);
+      nodes.push(element("p", `${rank}.`), ...one.nodes);
+    }
   }
   return { text: texts.join("\n\n"), nodes };
 }

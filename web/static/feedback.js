@@ -5,8 +5,8 @@ import { clone, fill } from "./fill.js";
 const OTHERS = ["wrong-passage", "missing"]; // verdicts after which another place may be right
 
 /**
- * A reader has chosen a verdict, or then a place or none. Gives what is to be told, once it is
- * kept; null while there is more to ask.
+ * A reader has chosen a verdict, or then a place or none. Gives the thanks to be told once it is
+ * kept, or the trouble; neither while there is more to ask.
  */
 export async function judge(site, button, asked) {
   const section = button.closest(".feedback");
@@ -15,7 +15,7 @@ export async function judge(site, button, asked) {
   const places = verdict && OTHERS.includes(verdict) ? otherPlaces(site, section) : [];
   if (places.length) {
     ask(section, clone("right-template", { ranks: places }));
-    return null;
+    return {};
   }
   const right = button.dataset.right ? Number(button.dataset.right) : null;
   const response = await fetch(`${site.root}/api/v1/feedback`, {
@@ -29,9 +29,9 @@ export async function judge(site, button, asked) {
       right,
     }),
   }).catch(() => null);
-  if (!response?.ok) return site.words.feedback.not_kept;
+  if (!response?.ok) return { trouble: site.words.feedback.not_kept };
   ask(section, clone("thanks-template"));
-  return site.words.feedback.thanks;
+  return { thanks: site.words.feedback.thanks };
 }
 
 /** The places that the reader was not given as the answer. */

@@ -3,13 +3,14 @@
  * the same markup. A browser test holds the two equal.
  */
 
-import { ofPlace, ofQuestion } from "./address.js";
+import { FILTERS, ofPlace, ofQuestion } from "./address.js";
 import { fill } from "./fill.js";
 
 const SURE = 0.55;
 const SHORT = 320;
 const EXTRACT = 240;
 const LEAST = 60;
+const NONE = Object.fromEntries(FILTERS.map((name) => [name, []]));
 
 /** What the report says to a question. */
 export function replyView(site, asked, answer) {
@@ -25,6 +26,10 @@ export function replyView(site, asked, answer) {
     verdict: answer.notice ? null : words[state],
     notice: answer.notice,
     lang: answer.language ?? site.lang,
+    everywhere:
+      !answered && FILTERS.some((name) => asked.filters[name].length)
+        ? { text: words.everywhere, href: ofQuestion(site, { ...asked, filters: NONE }) }
+        : null,
     best: answered ? (places[0] ?? null) : null,
     others_heading: words[answered ? "others" : "related"],
     others: answered ? places.slice(1) : places,
@@ -56,7 +61,9 @@ function placeView(site, passage, isAnswer, isBest) {
   const text = [...passage.text];
   const whole = parts(text, passage.blocks, marks);
   const shown = isBest || text.length <= SHORT ? whole : extract(text, passage.blocks, marks);
-  const quotation = marks.length ? text.slice(...marks[0]).join("") : passage.text;
+  const quotation = marks.length
+    ? text.slice(...marks[0]).join("")
+    : passage.blocks.map(({ start, end }) => text.slice(start, end).join("")).join("\n");
   return {
     rank: passage.rank,
     labels: [site.words.kinds[passage.kind], ...passage.municipalities],
