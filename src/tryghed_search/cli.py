@@ -72,19 +72,20 @@ def main() -> None:
         sys.exit(1)
 
 
-def _settings(index: Path | None, model: str | None) -> Settings:
+def _settings(index: Path | None, model: str | None, **others: str | None) -> Settings:
     from pydantic import ValidationError
 
     from tryghed_search.errors import TryghedError
     from tryghed_search.settings import Settings
 
-    given: dict[str, Any] = {"index": index, "model": model}
+    given: dict[str, Any] = {"index": index, "model": model, **others}
     try:
         return Settings(**{key: value for key, value in given.items() if value is not None})
     except ValidationError as error:
         first = error.errors()[0]
         name = f"TRYGHED_{first['loc'][0]}".upper()
-        raise TryghedError(f"The setting {name} cannot be used: {first['msg']}.") from None
+        said = first["msg"].removeprefix("Value error, ")
+        raise TryghedError(f"The setting {name} cannot be used: {said}.") from None
 
 
 def _encoder(settings: Settings) -> Encoder:
@@ -207,6 +208,13 @@ def ask(
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65535)] = 8000,
+    root_path: Annotated[
+        str | None,
+        typer.Option(
+            help="Path prefix of a reverse proxy, as /tryghed [env: TRYGHED_ROOT_PATH]",
+            show_default=False,
+        ),
+    ] = None,
     index: IndexOption = None,
     model: ModelOption = None,
 ) -> None:
@@ -216,7 +224,7 @@ def serve(
 
     # uvicorn passes the signal on when it has shut down; to be stopped is not to fail.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    settings = _settings(index, model)
+    settings = _settings(index, model, root_path=root_path)
     book = Book(settings.feedback, settings.feedback_days) if settings.feedback else None
     with _bound(host, port) as listener:
         encoder = _encoder(settings)
@@ -226,18 +234,26 @@ def serve(
             typer.echo("No index yet; building it first.", err=True)
             _build(settings, encoder)
             loaded = _searcher(settings, encoder)
-        _serve(listener, loaded, book)
+        _serve(listener, loaded, settings, book)
 
 
 def _serve(
-    listener: socket.socket, loaded: tuple[Manifest, Searcher], book: Book | None = None
+    listener: socket.socket,
+    loaded: tuple[Manifest, Searcher],
+    settings: Settings,
+    book: Book | None,
 ) -> None:
     import uvicorn
 
     from tryghed_search.app import create_app
 
     config = uvicorn.Config(
-        create_app(loaded, book),
+        create_app(
+            loaded,
+            book,
+            allowed_origins=settings.allowed_origins,
+            root_path=settings.root_path,
+        ),
         log_level="warning",
         access_log=False,
         server_header=False,
