@@ -139,8 +139,8 @@ def plain_page(server: str, attributes: str = "", *, more: str = "", head: str =
 def ask(widget: Locator, question: str) -> Locator:
     """Ask in the widget; the exchange, once there is something in it but waiting."""
     before = widget.get_by_role("article").count()
-    widget.get_by_role("searchbox").fill(question)
-    widget.get_by_role("searchbox").press("Enter")
+    widget.locator(".field").fill(question)
+    widget.locator(".field").press("Enter")
     exchange = widget.get_by_role("article").nth(before)
     expect(exchange.locator(".answer, .trouble")).to_be_visible(timeout=30_000)
     return exchange

@@ -270,8 +270,8 @@ def test_the_keyboard_reaches_everything_in_order(guest: Page, host: Host, widge
         if guest.evaluate(f"!{focused}"):
             break
         reached.append(guest.evaluate(f"{focused}.className || {focused}.localName"))
-        styles = f"(({{ outlineStyle: s, outlineWidth: w }}) => s + w)(getComputedStyle({focused}))"
-        outline = guest.evaluate(styles)
+        styles = f"getComputedStyle({focused})"
+        outline = guest.evaluate(f"{styles}.outlineStyle + {styles}.outlineWidth")
         assert outline == "solid3px", reached[-1]
     interactive = widget.evaluate(
         """(e) => [...e.shadowRoot.querySelectorAll("a, button, input:not([type=hidden]), summary")]
@@ -286,7 +286,8 @@ def test_an_answer_is_announced_once(guest: Page, host: Host, widget_url: str) -
     widget.evaluate(
         """(element) => {
             window.said = [];
-            const regions = element.shadowRoot.querySelectorAll("[role=status], [role=alert], [aria-live]");
+            const regions = element.shadowRoot.querySelectorAll(
+                "[role=status], [role=alert], [aria-live]");
             window.regions = regions.length;
             new MutationObserver(() => said.push(regions[0].textContent))
                 .observe(regions[0], { childList: true, characterData: true, subtree: true });
