@@ -34,7 +34,7 @@ LAYERS: tuple[tuple[str, str], ...] = (
     ("what they see of cases", "case_views"),
     ("what they see of topics", "topic_views compare_views"),
     ("routes", "api pages"),
-    ("routes in the pages' frame", "topic_pages widget"),
+    ("routes in the pages' frame, routes to other pages", "topic_pages widget"),
     ("the application", "app"),
     ("the command line", "cli"),
 )

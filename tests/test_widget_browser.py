@@ -391,6 +391,27 @@ def test_a_slow_server_shows_life_and_can_be_given_up(
     expect(widget.locator(".best")).to_contain_text("83%")
 
 
+def test_a_question_tried_again_can_be_given_up_too(widget: Locator, complaints: list[str]) -> None:
+    failing(widget.page, 503)
+    ask(widget, BURGLARIES)
+    widget.page.unroute(ASK)
+    ask(widget, ORGANISED)
+    complaints.clear()
+    widget.page.route(ASK, hold)
+    widget.get_by_role("button", name=DA["script"]["retry"]).click()
+    widget.get_by_role("button", name=DA["widget"]["cancel"]).click()
+    expect(widget.get_by_role("article")).to_have_count(1)
+    expect(widget.get_by_role("article")).to_contain_text(ORGANISED)
+    expect(widget.get_by_role("searchbox")).to_have_value(BURGLARIES)
+
+
+def test_an_answer_names_its_source(widget: Locator) -> None:
+    source = DA["site"]["source"].format(
+        publisher="TrygFonden", title="Lokal Tryghed i praksis, Delrapport 1"
+    )
+    expect(ask(widget, BURGLARIES).locator(".credit")).to_have_text(source)
+
+
 def test_after_half_a_minute_it_gives_up_by_itself(
     guest: Page, host: Host, widget_url: str
 ) -> None:

@@ -17,7 +17,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, Response
 from markupsafe import Markup
 
-from tryghed_search import pages
+from tryghed_search import api, pages
 from tryghed_search.errors import NotReadyError
 from tryghed_search.headers import POLICY
 from tryghed_search.passages import Filters, Report
@@ -35,6 +35,7 @@ NOT_SHOWN: Final = {"questions", "lead", "examples", "browse", "not_copied", "co
 """What it does not show of them and is longer than a word."""
 MOST_TITLE: Final = 200
 """Characters of a heading."""
+USUAL_LIMIT: Final[int] = api.AskRequest.model_fields["limit"].default
 THEMES: Final = ("auto", "light", "dark")
 
 Values = Annotated[list[str], Query(default_factory=list)]
@@ -70,7 +71,7 @@ def script() -> str:
 def _words(lang: str) -> dict[str, Any]:
     said = pages.words(lang)
     shown = {n: {k: v for k, v in said[n].items() if k not in NOT_SHOWN} for n in WORDS}
-    return {"lang": lang, **shown}
+    return {"lang": lang, "source": said["site"]["source"], **shown}
 
 
 def _bare(module: str) -> str:
@@ -224,6 +225,7 @@ class DemoPage(Page):
     themes: ChoiceGroup
     groups: tuple[ChoiceGroup, ...]
     title_hint: str
+    usual_places: int
     most_places: int
     most_title: int
     hidden: tuple[tuple[str, str], ...]
@@ -258,10 +260,16 @@ async def demo(
         lang=in_language if in_language in pages.LANGUAGES else site.lang,
         heading=heading.strip()[:MOST_TITLE],
         theme=theme if theme in THEMES[1:] else "",
-        limit=limit if re.fullmatch("[0-9]{1,2}", limit) and 1 <= int(limit) <= MAX_LIMIT else "",
+        limit=_limit(limit),
         filters=_known(site, reports, Filters(tuple(kind), tuple(municipality), tuple(audience))),
     )
     return pages.render(_demo_page(request, site, reports, options))
+
+
+def _limit(text: str) -> str:
+    """The number if it can be used and is not the usual one anyway."""
+    usable = re.fullmatch("[0-9]{1,2}", text) and 1 <= int(text) <= MAX_LIMIT
+    return str(int(text)) if usable and int(text) != USUAL_LIMIT else ""
 
 
 def _known(site: Site, reports: tuple[Report, ...], asked: Filters) -> Filters:
@@ -298,6 +306,7 @@ def _demo_page(
         ),
         groups=site.groups(reports, options.filters),
         title_hint=said["title_hint"].format(heading=there["widget"]["heading"]),
+        usual_places=USUAL_LIMIT,
         most_places=MAX_LIMIT,
         most_title=MOST_TITLE,
         hidden=() if site.lang == "da" else (("lang", site.lang),),

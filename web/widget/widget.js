@@ -226,7 +226,8 @@ class TryghedSearch extends HTMLElement {
   }
 
   #reply({ asked, found }) {
-    const words = this.#words.answer;
+    const { answer: words, source } = this.#words;
+    const { report, publisher, language = "da" } = found.passages[0]?.citation ?? {};
     const reply = replyView(this.#site, asked, found);
     const { state, verdict, notice, best, others, others_heading: heading, suggestions } = reply;
     const below = (text) => element(`h${this.#level + 2}`, "subheading", {}, text);
@@ -249,8 +250,9 @@ class TryghedSearch extends HTMLElement {
           "suggestions",
           {},
           below(words[state === "absent" ? "answerable" : "suggestions"]),
-          list(suggestions.map(question), { lang: found.passages[0]?.citation.language ?? "da" }),
+          list(suggestions.map(question), { lang: language }),
         ),
+      report && element("p", "credit", {}, fill(source, { publisher, title: report })),
     );
   }
 
@@ -269,14 +271,15 @@ class TryghedSearch extends HTMLElement {
     );
   }
 
-  #waiting({ slow }) {
+  #waiting(exchange) {
     const { script, widget } = this.#words;
+    const giveUp = () => this.#giveUp(exchange);
     return element(
       "div",
       "waiting",
       {},
-      element("p", "", {}, script.thinking, slow && ` ${script.slow}`),
-      element("button", "button", { type: "button", onclick: () => this.#giveUp() }, widget.cancel),
+      element("p", "", {}, script.thinking, exchange.slow && ` ${script.slow}`),
+      element("button", "button", { type: "button", onclick: giveUp }, widget.cancel),
     );
   }
 
@@ -340,7 +343,7 @@ class TryghedSearch extends HTMLElement {
     this.#lookAt(exchange);
     const slow = setTimeout(() => {
       exchange.slow = true;
-      this.#show(exchange);
+      exchange.outcome.querySelector("p").append(` ${this.#words.script.slow}`);
       this.#say(this.#words.script.slow);
     }, SLOW);
     const late = setTimeout(() => stop.abort(new Trouble("failed")), PATIENCE);
@@ -397,9 +400,9 @@ class TryghedSearch extends HTMLElement {
   }
 
   /** Takes the question back into the field. */
-  #giveUp() {
+  #giveUp({ asked, node }) {
     const { field } = this.#parts;
-    const { asked, node } = this.#exchanges.pop();
+    this.#exchanges = this.#exchanges.filter((exchange) => exchange.node !== node);
     this.#stop.abort(new Trouble("cancelled"));
     this.#stop = null;
     node.remove();
