@@ -212,20 +212,27 @@ def widget_url(loaded: tuple[store.Manifest, Searcher], host: hosting.Host) -> I
 
 
 @pytest.fixture
+def known(host: hosting.Host, widget_url: str) -> list[str]:
+    """How the addresses begin that a visitor's browser may ask; a test may add its own."""
+    return [host.origin, host.elsewhere, widget_url]
+
+
+@pytest.fixture
 def visitor(
     browser: Browser,
-    host: hosting.Host,
-    widget_url: str,
+    known: list[str],
     options: dict[str, Any],
     complaints: list[str],
 ) -> Iterator[BrowserContext]:
-    """A browser context on the host's pages; nothing but the host and the server may be asked."""
+    """A browser context on the host's pages; nothing but what is known may be asked."""
     context = browser.new_context(locale="da-DK", **options)
     context.set_default_timeout(15_000)
-    known = (host.origin, host.elsewhere, widget_url)
     context.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
     context.on("weberror", lambda error: complaints.append(str(error.error)))
-    context.on("request", lambda r: None if r.url.startswith(known) else complaints.append(r.url))
+    context.on(
+        "request",
+        lambda r: None if r.url.startswith(tuple(known)) else complaints.append(r.url),
+    )
     yield context
     context.close()
     assert complaints == []

@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import http.client
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, ClassVar
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -63,19 +64,17 @@ def proxying(port: int, prefix: str, *, strips: bool) -> Iterator[str]:
     """A reverse proxy that shows the server on that port below a prefix; its address with it."""
 
     class Handler(BaseHTTPRequestHandler):
-        protocol_version: ClassVar[str] = "HTTP/1.1"
-
         def _pass_on(self) -> None:
             if not self.path.startswith(f"{prefix}/"):
                 self.send_error(404)
                 return
             path = self.path.removeprefix(prefix) if strips else self.path
             length = int(self.headers.get("Content-Length") or 0)
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
             headers = {name: value for name, value in self.headers.items() if name != "Connection"}
-            connection.request(self.command, path, self.rfile.read(length), headers)
-            response = connection.getresponse()
-            body = response.read()
+            with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+                connection.request(self.command, path, self.rfile.read(length), headers)
+                response = connection.getresponse()
+                body = response.read()
             self.send_response_only(response.status)
             for name, value in response.getheaders():
                 if name.lower() not in {"connection", "transfer-encoding", "content-length"}:
@@ -83,7 +82,6 @@ def proxying(port: int, prefix: str, *, strips: bool) -> Iterator[str]:
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body if self.command != "HEAD" else b"")
-            connection.close()
 
         do_GET = do_POST = do_HEAD = do_OPTIONS = _pass_on  # noqa: N815 - the library's names
 
@@ -114,9 +112,18 @@ def serving(app: FastAPI) -> Iterator[str]:
         thread.join(30)
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A browser that hangs up is no error; all else is told."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 @contextmanager
 def _threaded(handler: type[BaseHTTPRequestHandler]) -> Iterator[ThreadingHTTPServer]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server = _Server(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield server

@@ -142,7 +142,8 @@ class TryghedSearch extends HTMLElement {
     const labels = FILTERS.flatMap((name) =>
       filters[name].map((value) => words[`${name}s`]?.[value] ?? value),
     );
-    scope.textContent = fill(words.filters.scope, { labels: labels.join(" · ") });
+    const limits = fill(words.filters.scope, { labels: labels.join(" · ") });
+    scope.textContent = labels.length ? limits : ""; // hidden text would still describe the field
     scope.hidden = !labels.length;
     full.replaceChildren(this.#link("link", words.widget.full, this.#full()));
     full.hidden = this.#root === null;
