@@ -26,6 +26,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from tests import hosting
 from tryghed_search import build, store
 from tryghed_search.app import create_app
 from tryghed_search.embedding import Encoder
@@ -238,6 +239,53 @@ def context(
 @pytest.fixture
 def page(context: BrowserContext) -> Page:
     return context.new_page()
+
+
+@pytest.fixture(scope="session")
+def host() -> Iterator[hosting.Host]:
+    """Somebody else's web server."""
+    with hosting.hosting() as host:
+        yield host
+
+
+@pytest.fixture(scope="session")
+def widget_url(loaded: tuple[store.Manifest, Searcher], host: hosting.Host) -> Iterator[str]:
+    """The address of a server that the host's pages may ask and frame."""
+    with hosting.serving(create_app(loaded, allowed_origins=(host.origin,))) as url:
+        yield url
+
+
+@pytest.fixture
+def known(host: hosting.Host, widget_url: str) -> list[str]:
+    """How the addresses begin that a visitor's browser may ask; a test may add its own."""
+    return [host.origin, host.elsewhere, widget_url]
+
+
+@pytest.fixture
+def visitor(
+    browser: Browser,
+    known: list[str],
+    options: dict[str, Any],
+    complaints: list[str],
+) -> Iterator[BrowserContext]:
+    """A browser context on the host's pages; nothing but what is known may be asked."""
+    context = browser.new_context(locale="da-DK", **options)
+    context.set_default_timeout(15_000)
+    context.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
+    context.on("weberror", lambda error: complaints.append(str(error.error)))
+    context.on(
+        "request",
+        lambda r: None if r.url.startswith(tuple(known)) else complaints.append(r.url),
+    )
+    yield context
+    context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def guest(visitor: BrowserContext) -> Page:
+    """A tab of the visitor's."""
+    return visitor.new_page()
 
 
 def command() -> list[str]:

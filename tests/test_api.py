@@ -85,6 +85,7 @@ def test_the_fall_in_burglaries_is_answered_with_83_percent_on_page_11(client: T
     assert citation == {
         "report": "Lokal Tryghed i praksis, Delrapport 1",
         "publisher": "TrygFonden",
+        "language": "da",
         "section": [
             "Cases",
             "Hjørring – Naboskab: Tryghed gennem styrket fællesskab",

@@ -19,6 +19,8 @@ PATHS = (
     "/metrics",
     "/openapi.json",
     "/static/base.css",
+    "/widget.js",
+    "/widget/demo",
 )
 
 

@@ -273,3 +273,30 @@ def test_a_reader_who_leaves_in_the_middle_does_no_harm(address: str) -> None:
     assert asked(address, "Hvad er naboskab?")["passages"]
     status = request(address, "GET", "/metrics")[1].decode()
     assert 'tryghed_requests_total{status="500"}' not in status
+
+
+def test_serve_takes_the_origins_and_the_prefix_of_the_operator(index_folder: Path) -> None:
+    origins = "https://a.dk https://b.dk"
+    with serving(
+        index_folder, "--root-path", "/tryghed", TRYGHED_ALLOWED_ORIGINS=origins
+    ) as server:
+        address = server.wait_for(r"http://(\S+)")[1]
+        for path in ("/widget", "/tryghed/widget"):
+            response, body = request(address, "GET", path)
+            assert (
+                f"frame-ancestors 'self' {origins}" in response.headers["content-security-policy"]
+            )
+            assert b'<tryghed-search server="/tryghed/"' in body
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"), [("ALLOWED_ORIGINS", "intranet.dk"), ("ROOT_PATH", "tryghed")]
+)
+def test_a_wrong_setting_is_named_before_the_work_begins(
+    index_folder: Path, setting: str, value: str
+) -> None:
+    with serving(index_folder, **{f"TRYGHED_{setting}": value}) as server:
+        assert server.ended() == 1
+        said = server.wait_for("tryghed-search: ").string
+    assert f"TRYGHED_{setting} cannot be used: '{value}' is no" in said
+    assert "/" in said

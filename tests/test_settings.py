@@ -6,6 +6,7 @@ from pathlib import Path
 
 import platformdirs
 import pytest
+from pydantic import ValidationError
 
 from tryghed_search.settings import Settings
 
@@ -42,6 +43,8 @@ def test_every_setting_comes_from_its_own_environment_variable(
         monkeypatch.setenv(f"TRYGHED_{name}", f"/from/{name.lower()}")
     monkeypatch.setenv("TRYGHED_FEEDBACK_DAYS", "30")
     monkeypatch.setenv("TRYGHED_THEME", "fds")
+    monkeypatch.setenv("TRYGHED_ALLOWED_ORIGINS", "https://a.dk, https://b.dk:8443")
+    monkeypatch.setenv("TRYGHED_ROOT_PATH", "/tryghed/")
     assert Settings().model_dump() == {
         "index": Path("/from/index"),
         "model": "/from/model",
@@ -51,6 +54,8 @@ def test_every_setting_comes_from_its_own_environment_variable(
         "feedback": Path("/from/feedback"),
         "feedback_days": 30,
         "theme": "fds",
+        "allowed_origins": ("https://a.dk", "https://b.dk:8443"),
+        "root_path": "/tryghed",
     }
 
 
@@ -64,6 +69,72 @@ def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) ->
     assert Settings().reports is None
     assert Settings().feedback is None
     assert Settings().cache.is_absolute()
+
+
+@pytest.mark.parametrize(
+    ("value", "origins"),
+    [
+        ("https://a.dk", ("https://a.dk",)),
+        (" https://a.dk  http://b.dk:8080,https://xn--blvand-fxa.dk ,", None),
+        ("http://[::1]:8000", ("http://[::1]:8000",)),
+        ("http://localhost:8000", ("http://localhost:8000",)),
+        ("*", ("*",)),
+        ("", ()),
+    ],
+)
+def test_origins_stand_with_spaces_or_commas_between(
+    monkeypatch: pytest.MonkeyPatch, value: str, origins: tuple[str, ...] | None
+) -> None:
+    monkeypatch.setenv("TRYGHED_ALLOWED_ORIGINS", value)
+    three = ("https://a.dk", "http://b.dk:8080", "https://xn--blvand-fxa.dk")
+    assert Settings().allowed_origins == (three if origins is None else origins)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "intranet",
+        "intranet.example.dk",
+        "https://a.dk/",
+        "https://a.dk/path",
+        "https://A.dk",
+        "https://blåvand.dk",
+        "https://*.a.dk",
+        "https://a.dk:443",
+        "http://a.dk:80",
+        "ftp://a.dk",
+        "null",
+        "*",
+        "'self'",
+        "https://u@a.dk",
+        "https://a.dk;",
+        "https://",
+    ],
+)
+def test_what_no_browser_would_send_is_named_with_what_is_allowed(
+    monkeypatch: pytest.MonkeyPatch, wrong: str
+) -> None:
+    monkeypatch.setenv("TRYGHED_ALLOWED_ORIGINS", f"https://good.dk {wrong}")
+    with pytest.raises(ValidationError, match=r"as https://intranet\.example\.dk") as caught:
+        Settings()
+    assert repr(wrong) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "wrong", ["tryghed", "/a b", "//a", "/a//b", "/æ", "https://a.dk/b", "/a?b"]
+)
+def test_a_prefix_that_is_no_path_is_refused(monkeypatch: pytest.MonkeyPatch, wrong: str) -> None:
+    monkeypatch.setenv("TRYGHED_ROOT_PATH", wrong)
+    with pytest.raises(ValidationError, match="/tryghed"):
+        Settings()
+
+
+@pytest.mark.parametrize(("value", "prefix"), [("/", ""), ("/a/b/", "/a/b"), ("/~x.y", "/~x.y")])
+def test_a_prefix_ends_without_a_slash(
+    monkeypatch: pytest.MonkeyPatch, value: str, prefix: str
+) -> None:
+    monkeypatch.setenv("TRYGHED_ROOT_PATH", value)
+    assert Settings().root_path == prefix
 
 
 def test_every_setting_is_described_also_in_the_readme() -> None:

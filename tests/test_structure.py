@@ -30,12 +30,12 @@ LAYERS: tuple[tuple[str, str], ...] = (
     ("search", "search"),
     ("measuring and serving", "evaluation beir serving headers feedback"),
     ("errors over HTTP", "problems"),
-    ("what readers see", "views printing"),
+    ("what readers see, and from where", "views printing sharing"),
     ("the report to read", "reading"),
     ("what they see of cases", "case_views"),
     ("what they see of topics", "topic_views compare_views"),
     ("routes", "api pages"),
-    ("routes in the pages' frame", "topic_pages"),
+    ("routes in the pages' frame, routes to other pages", "topic_pages widget"),
     ("the application", "app"),
     ("the command line", "cli"),
 )
@@ -49,7 +49,7 @@ ONLY_IN = {
     "sentence_transformers": {"embedding", "reranking"},
     "bm25s": {"lexical"},
     "torch": {"reader"},
-    "fastapi": {"api", "app", "pages", "problems", "serving", "topic_pages"},
+    "fastapi": {"api", "app", "pages", "problems", "serving", "topic_pages", "widget"},
     "typer": {"cli"},
     "pydantic_settings": {"settings"},
 }

@@ -84,6 +84,7 @@ class CitationModel(BaseModel):
 
     report: str
     publisher: str
+    language: str = Field(description="Of the report's text, as da.")
     section: list[str] = Field(description="Titles from the top of the report down.")
     page: int | None
     page_stated: bool = Field(description="False: the order of the sections gives the page.")
@@ -241,6 +242,7 @@ def _passage_model(hit: Hit, reports: tuple[Report, ...]) -> PassageModel:
         citation=CitationModel(
             report=report.title,
             publisher=report.publisher,
+            language=report.language,
             section=list(passage.path),
             page=passage.page,
             page_stated=passage.page_stated,

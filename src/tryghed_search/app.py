@@ -18,7 +18,7 @@ from prometheus_client import (
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tryghed_search import api, pages, problems, topic_pages
+from tryghed_search import api, pages, problems, sharing, topic_pages, widget
 from tryghed_search.feedback import Book
 from tryghed_search.headers import SecurityHeaders
 from tryghed_search.search import Searcher
@@ -30,11 +30,16 @@ from tryghed_search.store import Manifest
 def create_app(
     loaded: tuple[Manifest, Searcher] | None = None,
     book: Book | None = None,
+    *,
     theme: Theme = "calm",
+    allowed_origins: tuple[str, ...] = (),
+    root_path: str = "",
 ) -> FastAPI:
     """The application over a loaded index; without one, what needs it answers 503.
 
-    With a book, readers are asked for feedback, which is kept in it.
+    With a book, readers are asked for feedback, which is kept in it. Pages of the allowed origins
+    may ask the API and frame the widget. The root path is what a reverse proxy shows the server
+    under; it may strip it or leave it.
     """
     serving = Serving()
     if loaded is not None:
@@ -56,16 +61,22 @@ def create_app(
     app.state.serving = serving
     app.state.book = book
     app.state.theme = theme
+    app.state.allowed_origins = allowed_origins
     problems.install(app)
     app.include_router(api.router)
     if book is not None:
         app.include_router(api.feedback_router)
     app.include_router(pages.router)
     app.include_router(topic_pages.router)
+    app.include_router(widget.router)
     app.mount("/static", pages.static_files(), name="static")
     _add_health(app)
+    # Outside whatever may refuse a request, so that the widget can read why.
+    app.add_middleware(sharing.Sharing, allowed_origins=allowed_origins)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(GZipMiddleware, minimum_size=1000)
+    if root_path:
+        app.add_middleware(sharing.Prefixed, prefix=root_path)
     return app
 
 

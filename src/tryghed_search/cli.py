@@ -73,19 +73,20 @@ def main() -> None:
         sys.exit(1)
 
 
-def _settings(index: Path | None, model: str | None) -> Settings:
+def _settings(index: Path | None, model: str | None, **others: str | None) -> Settings:
     from pydantic import ValidationError
 
     from tryghed_search.errors import TryghedError
     from tryghed_search.settings import Settings
 
-    given: dict[str, Any] = {"index": index, "model": model}
+    given: dict[str, Any] = {"index": index, "model": model, **others}
     try:
         return Settings(**{key: value for key, value in given.items() if value is not None})
     except ValidationError as error:
         first = error.errors()[0]
         name = f"TRYGHED_{first['loc'][0]}".upper()
-        raise TryghedError(f"The setting {name} cannot be used: {first['msg']}.") from None
+        said = first["msg"].removeprefix("Value error, ")
+        raise TryghedError(f"The setting {name} cannot be used: {said}.") from None
 
 
 def _encoder(settings: Settings) -> Encoder:
@@ -208,6 +209,13 @@ def ask(
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65535)] = 8000,
+    root_path: Annotated[
+        str | None,
+        typer.Option(
+            help="Path prefix of a reverse proxy, as /tryghed [env: TRYGHED_ROOT_PATH]",
+            show_default=False,
+        ),
+    ] = None,
     index: IndexOption = None,
     model: ModelOption = None,
 ) -> None:
@@ -218,7 +226,7 @@ def serve(
 
     # uvicorn passes the signal on when it has shut down; to be stopped is not to fail.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    settings = _settings(index, model)
+    settings = _settings(index, model, root_path=root_path)
     book = Book(settings.feedback, settings.feedback_days) if settings.feedback else None
     with _bound(host, port) as listener:
         encoder = _encoder(settings)
@@ -228,7 +236,14 @@ def serve(
             typer.echo("No index yet; building it first.", err=True)
             _build(settings, encoder)
             loaded = _searcher(settings, encoder)
-        _serve(listener, create_app(loaded, book, settings.theme))
+        application = create_app(
+            loaded,
+            book,
+            theme=settings.theme,
+            allowed_origins=settings.allowed_origins,
+            root_path=settings.root_path,
+        )
+        _serve(listener, application)
 
 
 def _serve(listener: socket.socket, application: ASGIApp) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import platformdirs
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from tryghed_search import store
 from tryghed_search.embedding import BUNDLED
@@ -16,6 +17,9 @@ APP = "tryghed-search"
 
 Theme = Literal["calm", "fds"]
 """The program's own look, or that of Det Fælles Designsystem."""
+_ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::\d{1,5})?")
+_DEFAULT_PORT = re.compile(r"http:.*:80|https:.*:443")
+_PREFIX = re.compile(r"(?:/[\w.~-]+)*", re.ASCII)
 
 
 class Settings(BaseSettings):
@@ -54,6 +58,40 @@ class Settings(BaseSettings):
     feedback_days: int = Field(
         default=365, ge=1, description="Days that a reader's feedback is kept."
     )
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Origins whose pages may ask the API and frame the widget, separated by spaces "
+        "or commas; '*' alone for any. Default: none but the server itself.",
+    )
+    root_path: str = Field(
+        default="",
+        description="Path prefix under which a reverse proxy shows the server, as /tryghed. "
+        "Default: none.",
+    )
+
+    @field_validator("allowed_origins", mode="before")
+    @classmethod
+    def _origins(cls, value: object) -> object:
+        """Each as a browser sends it in the header Origin, which is compared letter by letter."""
+        origins = tuple(re.split(r"[\s,]+", value.strip(" ,"))) if isinstance(value, str) else value
+        if not isinstance(origins, tuple) or origins == ("*",):
+            return origins
+        for origin in origins:
+            if not _ORIGIN.fullmatch(origin) or _DEFAULT_PORT.fullmatch(origin):
+                raise ValueError(
+                    f"{origin!r} is no origin. Write scheme and host in small letters and no path, "
+                    "as https://intranet.example.dk, a port only if it is not the usual one, "
+                    "several with spaces between; or * alone for any"
+                )
+        return origins
+
+    @field_validator("root_path")
+    @classmethod
+    def _prefix(cls, value: str) -> str:
+        prefix = value.rstrip("/")
+        if not _PREFIX.fullmatch(prefix):
+            raise ValueError(f"{value!r} is no path prefix. Write it as /tryghed")
+        return prefix
 
     theme: Theme = Field(
         default="calm",

@@ -52,7 +52,7 @@ function repeat(element, items, pairs) {
 }
 
 /** A heading, paragraph or list of a passage. */
-function partNode({ role, lines }) {
+export function partNode({ role, lines }) {
   const isList = role === "dashes" || role === "numbers";
   const node = document.createElement(isList ? "ul" : "p");
   if (role !== "paragraph") node.className = role;
