@@ -25,6 +25,7 @@ from tryghed_search import (
     topic_pages,
     topic_views,
     views,
+    widget,
 )
 from tryghed_search.passages import Report
 
@@ -136,9 +137,10 @@ def test_every_language_has_the_same_words_with_the_same_blanks() -> None:
 def test_no_word_is_left_over() -> None:
     """Each group's words are named in a template, in Python or in the script."""
     web = Path(pages.templates().loader.searchpath[0]).parent  # type: ignore[union-attr]
-    code = [*web.glob("templates/*"), *web.glob("static/*.js")]
+    code = [*web.glob("templates/*"), *web.glob("static/*.js"), *web.glob("widget/*.js")]
     code += [Path(module.__file__) for module in (pages, reading, views)]
     code += [Path(m.__file__) for m in (case_views, topic_views, compare_views, topic_pages)]
+    code.append(Path(widget.__file__))
     text = "\n".join(path.read_text(encoding="utf-8") for path in code)
     by_value = ("kinds", "audiences", "groups")  # looked up by what the report holds
     for key in leaves(pages.words("da")):
