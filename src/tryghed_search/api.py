@@ -273,7 +273,7 @@ def _section_model(hit: SectionHit, reports: tuple[Report, ...]) -> SectionModel
 @router.post(
     "/ask",
     summary="Answer a question in the report's own words",
-    responses=problems.responses(400, 413, 415, 422, 503),
+    responses=problems.responses(400, 413, 415, 422, 429, 503),
 )
 async def ask(request: AskRequest, serving: Current) -> AskResponse:
     """Ranked passages, the answering sentence, and a citation for each; or an honest no."""
@@ -285,7 +285,7 @@ async def ask(request: AskRequest, serving: Current) -> AskResponse:
     summary="Say whether an answer was right",
     status_code=204,
     response_class=Response,
-    responses=problems.responses(400, 413, 415, 422, 503),
+    responses=problems.responses(400, 413, 415, 422, 429, 503),
 )
 async def feedback(said: FeedbackRequest, serving: Current, request: Request) -> Response:
     """Keeps the question, the answer's places and the verdict; nothing about who sent it."""
@@ -306,7 +306,7 @@ async def feedback(said: FeedbackRequest, serving: Current, request: Request) ->
 @router.get(
     "/sections",
     summary="Whole cases, types and trends for a topic",
-    responses=problems.responses(422, 503),
+    responses=problems.responses(422, 429, 503),
 )
 async def sections(
     serving: Current,
@@ -324,7 +324,9 @@ async def sections(
 
 
 @router.get(
-    "/meta", summary="What is in the index, and what made it", responses=problems.responses(503)
+    "/meta",
+    summary="What is in the index, and what made it",
+    responses=problems.responses(429, 503),
 )
 async def meta(serving: Current) -> MetaResponse:
     """Reports, counts, facets with counts, model, index format and build time."""

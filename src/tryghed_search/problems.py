@@ -130,7 +130,9 @@ async def _http(_: Request, error: Exception) -> Response:
 
 async def _unexpected(request: Request, error: Exception) -> Response:
     logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return problem(500, headers=dict(ALWAYS))  # Starlette answers it outside of every middleware
+    identity = request.scope.get("request_id")
+    known = {"X-Request-Id": identity} if identity else {}
+    return problem(500, headers=ALWAYS | known)  # Starlette answers outside of every middleware
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
