@@ -30,7 +30,7 @@ LAYERS: tuple[tuple[str, str], ...] = (
     ("measuring, loading, readers' opinions", "evaluation beir loading headers feedback"),
     ("around requests", "engine limits observing connections"),
     ("serving", "serving"),
-    ("keeping up with the index", "reloading"),
+    ("keeping up with the index, whether all is fit", "reloading checking"),
     ("errors over HTTP", "problems"),
     ("what readers see", "views printing"),
     ("the report to read", "reading"),

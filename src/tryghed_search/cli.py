@@ -235,6 +235,29 @@ def _announce(settings: Settings, line: str) -> None:
 
 
 @app.command()
+def check(
+    as_json: JsonOption = False, index: IndexOption = None, model: ModelOption = None
+) -> None:
+    """Tell whether machine, model and index are fit to serve, and how fast answers come."""
+    from dataclasses import asdict
+
+    from tryghed_search import checking
+    from tryghed_search.errors import CheckError
+
+    settings = _settings(index, model)
+    findings = []
+    for finding in checking.check(settings):
+        findings.append(finding)
+        if not as_json:
+            typer.echo(f"{'ok ' if finding.fit else 'BAD'}  {finding.what}: {finding.says}")
+    bad = [finding.what for finding in findings if not finding.fit]
+    if as_json:
+        typer.echo(json.dumps({"fit": not bad, "findings": [asdict(f) for f in findings]}))
+    if bad:
+        raise CheckError(f"Not fit to serve: {', '.join(bad)}.")
+
+
+@app.command()
 def feedback(
     labelled: Annotated[
         bool, typer.Option("--labelled", help="Only those that say what is right.")
