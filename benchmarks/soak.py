@@ -263,16 +263,16 @@ class Soak:
                 continue
             ended = time.monotonic()
             self.tally.statuses[str(response.status)] += 1
-            self.judge(chosen, response, self.swaps.possible(began, ended, then), number < GREEDY)
+            self.judge(chosen, response, self.swaps.possible(began, ended, then))
             if response.status in {429, 503}:
                 await asyncio.sleep(0.2)
             else:
                 self.tally.seconds.append(ended - began)
         await connection.close()
 
-    def judge(self, number: int, response: Response, indexes: set[str], greedy: bool) -> None:
+    def judge(self, number: int, response: Response, indexes: set[str]) -> None:
         """Note what is not as it was alone, and is no promised refusal."""
-        if response.status == 503 or (response.status == 429 and greedy):
+        if response.status in {429, 503}:
             if int(response.headers.get("retry-after", "0")) > 0:
                 return
         elif response.fingerprint in {self.alone[number, name] for name in indexes}:
@@ -331,6 +331,10 @@ class Soak:
             "aborted": tally.aborted,
             "swaps": len(self.swaps.unsure) - 2,
             "ms": {p: round(1000 * quantiles[p - 1], 1) for p in (50, 95, 99)},
+            "memory_mb_each_minute": [
+                round(statistics.mean(mb for second, mb in tally.memory if second // 60 == n))
+                for n in range(int(tally.memory[-1][0] // 60) + 1)
+            ],
             "memory_mb": {
                 "first_minute": round(statistics.mean(first), 1),
                 "last_minute": round(statistics.mean(last), 1),
@@ -363,7 +367,7 @@ def main() -> int:
         given = {
             "TRYGHED_TRUSTED_PROXIES": "127.0.0.1",
             "TRYGHED_RELOAD_SECONDS": "0.2",
-            "TRYGHED_QUEUE": "24",
+            "TRYGHED_QUEUE": "40",
         }
         command = [sys.executable, "-m", "tryghed_search.cli", "serve", "--port", "0"]
         process = subprocess.Popen(

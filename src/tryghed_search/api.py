@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from tryghed_search import problems
 from tryghed_search.errors import BadQuestionError, FeedbackError
@@ -42,6 +42,12 @@ QuestionText = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_QUESTION)
 ]
 FilterValue = Annotated[str, StringConstraints(max_length=100)]
+Whole = Annotated[
+    int,
+    # JSON has one kind of number, so 5.0 is an integer to JSON Schema and to our description.
+    BeforeValidator(lambda v: int(v) if isinstance(v, float) and v.is_integer() else v),
+    Field(strict=True),
+]
 FilterValues = Annotated[list[FilterValue], Field(max_length=50)]
 
 
@@ -56,7 +62,7 @@ class AskRequest(BaseModel):
         max_length=MAX_HISTORY,
         description="Earlier questions of this conversation, oldest first.",
     )
-    limit: int = Field(default=5, ge=1, le=MAX_LIMIT, strict=True, description="How many passages.")
+    limit: Whole = Field(default=5, ge=1, le=MAX_LIMIT, description="How many passages.")
     kind: FilterValues = Field(default_factory=list)
     municipality: FilterValues = Field(default_factory=list)
     audience: FilterValues = Field(default_factory=list)
@@ -66,8 +72,8 @@ class FeedbackRequest(AskRequest):
     """A question as it was asked, and what the reader says of the answer."""
 
     verdict: Verdict
-    right: int | None = Field(
-        default=None, ge=1, le=MAX_LIMIT, strict=True, description="Rank of the right passage."
+    right: Whole | None = Field(
+        default=None, ge=1, le=MAX_LIMIT, description="Rank of the right passage."
     )
 
 
