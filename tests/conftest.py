@@ -21,6 +21,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import pytest
 from fastapi.testclient import TestClient
+from hypothesis import settings as hypothesis_settings
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tryghed_search import build, store
@@ -34,6 +35,9 @@ ROOT = Path(__file__).parents[1]
 REPORTS = ROOT / "ingest"
 REPORT = REPORTS / "lokal-tryghed-1"
 NOBODY = 65534
+# How long an example takes says more of the machine's other work than of ours.
+hypothesis_settings.register_profile("house", deadline=None)
+hypothesis_settings.load_profile("house")
 FLAGS = (
     "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update "
     "--disable-sync --no-first-run --disable-quic"
