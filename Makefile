@@ -4,7 +4,7 @@ PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup run test lint lock clean
+.PHONY: setup run test lint soak sbom audit lock clean
 
 setup: $(VENV)/.installed
 
@@ -26,6 +26,24 @@ lint: setup
 
 test: lint
 	$(BIN)/python -m pytest --cov --cov-report=term
+
+# Ten minutes of load with index swaps and clients who leave, and an ingest killed fifty times.
+soak: setup
+	$(BIN)/python benchmarks/soak.py
+	$(BIN)/python benchmarks/kills.py
+
+# What is installed, with its licences: build/sbom.json (CycloneDX) and build/licences.md.
+sbom: setup build/tools
+	build/tools/bin/cyclonedx-py environment --output-reproducible --output-file build/sbom.json $(BIN)/python
+	build/tools/bin/pip-licenses --python $(BIN)/python --format markdown --order name --output-file build/licences.md
+
+# Known flaws of what is installed; asks a public service, so it needs the internet.
+audit: setup build/tools
+	build/tools/bin/pip-audit --requirement requirements.lock --no-deps --disable-pip
+
+build/tools:
+	$(PYTHON) -m venv $@
+	$@/bin/pip install --quiet cyclonedx-bom==7.5.0 pip-licenses==5.5.5 pip-audit==2.10.1
 
 # Exact versions of everything, from pyproject.toml's ranges.
 lock:

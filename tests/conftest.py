@@ -24,6 +24,7 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from hypothesis import settings as hypothesis_settings
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tests import hosting
@@ -39,6 +40,9 @@ ROOT = Path(__file__).parents[1]
 REPORTS = ROOT / "ingest"
 REPORT = REPORTS / "lokal-tryghed-1"
 NOBODY = 65534
+# How long an example takes says more of the machine's other work than of ours.
+hypothesis_settings.register_profile("house", deadline=None)
+hypothesis_settings.load_profile("house")
 FLAGS = (
     "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update "
     "--disable-sync --no-first-run --disable-quic"
@@ -161,6 +165,7 @@ def server_url(index_folder: Path) -> Iterator[str]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        env={**os.environ, "TRYGHED_RATE": "0"},  # all tests are one client
     )
     url = f"http://127.0.0.1:{port}"
     try:
@@ -170,6 +175,11 @@ def server_url(index_folder: Path) -> Iterator[str]:
     finally:
         process.terminate()
         process.communicate(timeout=30)
+
+
+def configured(**given: Any) -> Settings:
+    """Settings as a test gives them, without a limit for each client."""
+    return Settings(**{"rate": 0.0, **given})
 
 
 @contextmanager
@@ -194,7 +204,7 @@ def operated_url(
 ) -> Iterator[str]:
     """The address of a server as an operator may set it: the other theme, and feedback."""
     book = Book(tmp_path_factory.mktemp("feedback") / "feedback.jsonl", days=30)
-    with serve(create_app(loaded, book, theme="fds")) as url:
+    with serve(create_app(loaded, book, configured(theme="fds"))) as url:
         yield url
 
 
@@ -251,7 +261,9 @@ def host() -> Iterator[hosting.Host]:
 @pytest.fixture(scope="session")
 def widget_url(loaded: tuple[store.Manifest, Searcher], host: hosting.Host) -> Iterator[str]:
     """The address of a server that the host's pages may ask and frame."""
-    with hosting.serving(create_app(loaded, allowed_origins=(host.origin,))) as url:
+    with hosting.serving(
+        create_app(loaded, settings=configured(allowed_origins=(host.origin,)))
+    ) as url:
         yield url
 
 

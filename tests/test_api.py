@@ -328,6 +328,10 @@ def test_another_limit_is_422(client: TestClient, limit: Any) -> None:
     assert client.post(ASK, json={"question": INDBRUD, "limit": limit}).status_code == 422
 
 
+def test_a_limit_may_be_written_with_a_point_as_json_allows(client: TestClient) -> None:
+    assert ask(client, INDBRUD, limit=2.0) == ask(client, INDBRUD, limit=2)
+
+
 def test_fewer_passages_are_the_first_of_more(client: TestClient) -> None:
     few, many = ask(client, INDBRUD, limit=3), ask(client, INDBRUD, limit=20)
     ids = [p["id"] for p in many["passages"]]

@@ -26,7 +26,8 @@ REPORTS = Path(__file__).parent / "reports"
 COMMANDS = {
     "ingest": ["--index", "--model"],
     "ask": ["--json", "--limit", "--kind", "--municipality", "--audience", "--history", "--index"],
-    "serve": ["--host", "--port", "--root-path", "--index"],
+    "serve": ["--host", "--port", "--root-path", "--index", "--workers"],
+    "check": ["--json", "--index", "--model"],
     "evaluate": ["--json", "--misses", "--ablation", "--corpus", "--queries", "--qrels", "--index"],
 }
 LAMPS = "Hvor mange flere børn gik til skole?"

@@ -60,6 +60,7 @@ def serving(index: Path, *arguments: str, **settings: str) -> Iterator[Server]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
     server = Server(process)
     assert process.stderr is not None
@@ -68,7 +69,8 @@ def serving(index: Path, *arguments: str, **settings: str) -> Iterator[Server]:
     try:
         yield server
     finally:
-        process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # with the processes that it has started
         process.wait()
         reader.join()
         process.stderr.close()

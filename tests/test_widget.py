@@ -15,7 +15,7 @@ from fastapi.testclient import TestClient
 from httpx2 import Response
 
 from tests.browsing import BURGLARIES
-from tests.conftest import ROOT
+from tests.conftest import ROOT, configured
 from tryghed_search import pages, widget
 from tryghed_search.app import create_app
 from tryghed_search.headers import ALWAYS
@@ -39,7 +39,7 @@ def serve(loaded: Loaded) -> Iterator[Serve]:
     clients: list[TestClient] = []
 
     def serve(**settings: object) -> TestClient:
-        app = create_app(loaded, **settings)  # type: ignore[arg-type]
+        app = create_app(loaded, settings=configured(**settings))
         clients.append(TestClient(app, raise_server_exceptions=False).__enter__())
         return clients[-1]
 
@@ -227,7 +227,7 @@ def test_the_page_can_read_why_it_was_refused(
 
 
 def test_so_it_can_while_the_server_is_not_ready() -> None:
-    with TestClient(create_app(None, allowed_origins=(INTRANET,))) as client:
+    with TestClient(create_app(None, settings=configured(allowed_origins=(INTRANET,)))) as client:
         response = client.post("/api/v1/ask", json=QUESTION, headers={"Origin": INTRANET})
     assert response.status_code == 503
     assert response.headers["access-control-allow-origin"] == INTRANET
@@ -245,7 +245,7 @@ def test_so_it_can_while_the_server_is_not_ready() -> None:
 def test_so_it_can_when_something_went_wrong(
     allowed: tuple[str, ...], origin: str, readable: bool
 ) -> None:
-    app: FastAPI = create_app(None, allowed_origins=allowed)
+    app: FastAPI = create_app(None, settings=configured(allowed_origins=allowed))
 
     @app.get("/api/v1/broken")
     async def broken() -> None:

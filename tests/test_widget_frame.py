@@ -10,6 +10,7 @@ from fastapi.testclient import TestClient
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browsing import BURGLARIES, PHONE, overflow, with_options
+from tests.conftest import configured
 from tests.hosting import ELEMENT, Host, ask, plain_page, proxying, serving
 from tryghed_search import pages
 from tryghed_search.app import create_app
@@ -145,7 +146,9 @@ def below(
     request: pytest.FixtureRequest, loaded: tuple[Manifest, Searcher], host: Host
 ) -> Iterator[str]:
     """The address of a server behind a proxy that shows it below /tryghed."""
-    app = create_app(loaded, allowed_origins=(host.origin,), root_path="/tryghed")
+    app = create_app(
+        loaded, settings=configured(allowed_origins=(host.origin,), root_path="/tryghed")
+    )
     with (
         serving(app) as server,
         proxying(urlsplit(server).port or 0, "/tryghed", strips=request.param) as address,

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from tryghed_search import problems
 from tryghed_search.errors import BadQuestionError, FeedbackError
@@ -42,6 +42,12 @@ QuestionText = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_QUESTION)
 ]
 FilterValue = Annotated[str, StringConstraints(max_length=100)]
+Whole = Annotated[
+    int,
+    # JSON has one kind of number, so 5.0 is an integer to JSON Schema and to our description.
+    BeforeValidator(lambda v: int(v) if isinstance(v, float) and v.is_integer() else v),
+    Field(strict=True),
+]
 FilterValues = Annotated[list[FilterValue], Field(max_length=50)]
 
 
@@ -56,7 +62,7 @@ class AskRequest(BaseModel):
         max_length=MAX_HISTORY,
         description="Earlier questions of this conversation, oldest first.",
     )
-    limit: int = Field(default=5, ge=1, le=MAX_LIMIT, strict=True, description="How many passages.")
+    limit: Whole = Field(default=5, ge=1, le=MAX_LIMIT, description="How many passages.")
     kind: FilterValues = Field(default_factory=list)
     municipality: FilterValues = Field(default_factory=list)
     audience: FilterValues = Field(default_factory=list)
@@ -66,8 +72,8 @@ class FeedbackRequest(AskRequest):
     """A question as it was asked, and what the reader says of the answer."""
 
     verdict: Verdict
-    right: int | None = Field(
-        default=None, ge=1, le=MAX_LIMIT, strict=True, description="Rank of the right passage."
+    right: Whole | None = Field(
+        default=None, ge=1, le=MAX_LIMIT, description="Rank of the right passage."
     )
 
 
@@ -275,7 +281,7 @@ def _section_model(hit: SectionHit, reports: tuple[Report, ...]) -> SectionModel
 @router.post(
     "/ask",
     summary="Answer a question in the report's own words",
-    responses=problems.responses(400, 413, 415, 422, 503),
+    responses=problems.responses(400, 413, 415, 422, 429, 503),
 )
 async def ask(request: AskRequest, serving: Current) -> AskResponse:
     """Ranked passages, the answering sentence, and a citation for each; or an honest no."""
@@ -287,7 +293,7 @@ async def ask(request: AskRequest, serving: Current) -> AskResponse:
     summary="Say whether an answer was right",
     status_code=204,
     response_class=Response,
-    responses=problems.responses(400, 413, 415, 422, 503),
+    responses=problems.responses(400, 413, 415, 422, 429, 503),
 )
 async def feedback(said: FeedbackRequest, serving: Current, request: Request) -> Response:
     """Keeps the question, the answer's places and the verdict; nothing about who sent it."""
@@ -308,7 +314,7 @@ async def feedback(said: FeedbackRequest, serving: Current, request: Request) ->
 @router.get(
     "/sections",
     summary="Whole cases, types and trends for a topic",
-    responses=problems.responses(422, 503),
+    responses=problems.responses(422, 429, 503),
 )
 async def sections(
     serving: Current,
@@ -326,7 +332,9 @@ async def sections(
 
 
 @router.get(
-    "/meta", summary="What is in the index, and what made it", responses=problems.responses(503)
+    "/meta",
+    summary="What is in the index, and what made it",
+    responses=problems.responses(429, 503),
 )
 async def meta(serving: Current) -> MetaResponse:
     """Reports, counts, facets with counts, model, index format and build time."""

@@ -2,53 +2,59 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from importlib.metadata import version
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
-from prometheus_client import (
-    CONTENT_TYPE_LATEST,
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    generate_latest,
-)
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tryghed_search import api, pages, problems, sharing, topic_pages, widget
+from tryghed_search.engine import Engine
+from tryghed_search.errors import BusyError
 from tryghed_search.feedback import Book
 from tryghed_search.headers import SecurityHeaders
+from tryghed_search.limits import BUSY_SECONDS, Limits, Rate
+from tryghed_search.metrics import Metrics
+from tryghed_search.observing import CancelAborted, Observed
 from tryghed_search.search import Searcher
-from tryghed_search.serving import Serving, current_serving
-from tryghed_search.settings import Theme
+from tryghed_search.serving import IndexHolder
+from tryghed_search.settings import Settings
 from tryghed_search.store import Manifest
+
+Watch = Callable[[IndexHolder], Awaitable[None]]
+"""Keeps the index that a holder has up to date, until cancelled."""
 
 
 def create_app(
     loaded: tuple[Manifest, Searcher] | None = None,
     book: Book | None = None,
-    *,
-    theme: Theme = "calm",
-    allowed_origins: tuple[str, ...] = (),
-    root_path: str = "",
+    settings: Settings | None = None,
+    watch: Watch | None = None,
 ) -> FastAPI:
     """The application over a loaded index; without one, what needs it answers 503.
 
-    With a book, readers are asked for feedback, which is kept in it. Pages of the allowed origins
-    may ask the API and frame the widget. The root path is what a reverse proxy shows the server
-    under; it may strip it or leave it.
+    With a book, readers are asked for feedback, which is kept in it. Without settings, no client
+    is refused for asking much. ``watch`` runs as long as the application does.
     """
-    serving = Serving()
+    given = settings or Settings.model_construct(rate=0.0)
+    metrics = Metrics()
+    engine = Engine(metrics, queue=given.queue, seconds=given.answer_seconds, answers=given.answers)
+    holder = IndexHolder(engine, metrics, given.log_questions)
     if loaded is not None:
-        serving.take(*loaded)
+        holder.take(*loaded)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        watching = asyncio.ensure_future(watch(holder)) if watch else None
         yield
-        serving.close()
+        if watching is not None:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+        holder.close()
 
     app = FastAPI(
         title="tryghed-search",
@@ -58,11 +64,11 @@ def create_app(
         docs_url=None,
         redoc_url=None,
     )
-    app.state.serving = serving
+    app.state.holder = holder
     app.state.book = book
-    app.state.theme = theme
-    app.state.allowed_origins = allowed_origins
+    app.state.settings = given
     problems.install(app)
+    app.add_exception_handler(BusyError, _busy)
     app.include_router(api.router)
     if book is not None:
         app.include_router(api.feedback_router)
@@ -70,25 +76,38 @@ def create_app(
     app.include_router(topic_pages.router)
     app.include_router(widget.router)
     app.mount("/static", pages.static_files(), name="static")
-    _add_health(app)
+    _add_health(app, holder)
+    # The last one added is the first to see a request.
+    app.add_middleware(
+        Limits,
+        refuse=_refused,
+        metrics=metrics,
+        rate=Rate(given.rate, given.rate_burst) if given.rate else None,
+        requests=given.requests,
+    )
     # Outside whatever may refuse a request, so that the widget can read why.
-    app.add_middleware(sharing.Sharing, allowed_origins=allowed_origins)
-    app.add_middleware(SecurityHeaders)
+    app.add_middleware(sharing.Sharing, allowed_origins=given.allowed_origins)
+    app.add_middleware(SecurityHeaders, hsts_days=given.hsts_days)
     app.add_middleware(GZipMiddleware, minimum_size=1000)
-    if root_path:
-        app.add_middleware(sharing.Prefixed, prefix=root_path)
+    if given.root_path:
+        app.add_middleware(sharing.Prefixed, prefix=given.root_path)
+    app.add_middleware(CancelAborted)
+    app.add_middleware(Observed, metrics=metrics, log_requests=given.log_requests)
     return app
 
 
-def _add_health(app: FastAPI) -> None:
-    registry = CollectorRegistry()
-    ready = Gauge("tryghed_ready", "1 when model and index are loaded", registry=registry)
-    passages = Gauge("tryghed_passages", "Passages in the loaded index", registry=registry)
-    requests = Counter(
-        "tryghed_requests_total", "Requests by status", ["status"], registry=registry
-    )
-    app.add_middleware(_Counted, counter=requests)
+async def _busy(request: Request, error: Exception) -> Response:
+    return _refused(request, 503, str(error), BUSY_SECONDS)
 
+
+def _refused(request: Request, status: int, detail: str, seconds: int) -> Response:
+    """A page for a reader and a problem document for a program, with when to come back."""
+    if pages.wants_page(request):
+        return pages.refused(request, status, seconds)
+    return problems.problem(status, detail, {"Retry-After": str(seconds)})
+
+
+def _add_health(app: FastAPI, holder: IndexHolder) -> None:
     @app.get("/healthz", summary="Alive", tags=["health"], response_class=PlainTextResponse)
     async def healthz() -> str:
         """The process answers."""
@@ -100,10 +119,10 @@ def _add_health(app: FastAPI) -> None:
         tags=["health"],
         responses=problems.responses(503),
     )
-    async def readyz(request: Request) -> Response:
-        """Whether questions can be answered now."""
-        serving = current_serving(request)
-        return JSONResponse({"status": "ready", "built": serving.manifest.built})
+    async def readyz() -> Response:
+        """Whether questions can be answered now, and whether a newer index was refused."""
+        built = holder.serving().manifest.built
+        return JSONResponse({"status": "ready", "built": built, "refused": holder.refused})
 
     @app.get(
         "/metrics",
@@ -111,37 +130,7 @@ def _add_health(app: FastAPI) -> None:
         tags=["health"],
         response_class=PlainTextResponse,
     )
-    async def metrics(request: Request) -> Response:
+    async def metrics() -> Response:
         """Counters and gauges as Prometheus reads them."""
-        serving = current_serving(request)
-        ready.set(float(serving.ready))
-        passages.set(serving.manifest.counts["passages"] if serving.ready else 0)
-        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
-
-
-class _Counted:
-    """ASGI middleware: counts responses by status."""
-
-    def __init__(self, app: ASGIApp, counter: Counter) -> None:
-        self.app = app
-        self.counter = counter
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started = False
-
-        async def noted(message: Message) -> None:
-            nonlocal started
-            if message["type"] == "http.response.start":
-                started = True
-                self.counter.labels(str(message["status"])).inc()
-            await send(message)
-
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        try:
-            await self.app(scope, receive, noted)
-        except Exception:
-            if not started:  # Starlette answers 500 outside of every middleware
-                self.counter.labels("500").inc()
-            raise
+        holder.tell_age()
+        return Response(holder.metrics.text(), media_type=CONTENT_TYPE_LATEST)

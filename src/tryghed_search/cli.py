@@ -10,20 +10,16 @@ import json
 import logging
 import os
 import signal
-import socket
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp
-
-    from tryghed_search.embedding import Encoder
-    from tryghed_search.search import Searcher
+    from tryghed_search.loading import Loader
     from tryghed_search.settings import Settings
     from tryghed_search.store import Manifest
 
@@ -73,34 +69,16 @@ def main() -> None:
         sys.exit(1)
 
 
-def _settings(index: Path | None, model: str | None, **others: str | None) -> Settings:
-    from pydantic import ValidationError
+def _settings(index: Path | None = None, model: str | None = None, **given: Any) -> Settings:
+    from tryghed_search import settings
 
-    from tryghed_search.errors import TryghedError
-    from tryghed_search.settings import Settings
-
-    given: dict[str, Any] = {"index": index, "model": model, **others}
-    try:
-        return Settings(**{key: value for key, value in given.items() if value is not None})
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = f"TRYGHED_{first['loc'][0]}".upper()
-        said = first["msg"].removeprefix("Value error, ")
-        raise TryghedError(f"The setting {name} cannot be used: {said}.") from None
+    return settings.load(index=index, model=model, **given)
 
 
-def _encoder(settings: Settings) -> Encoder:
-    from tryghed_search.embedding import Encoder
+def _loader(settings: Settings) -> Loader:
+    from tryghed_search.loading import Loader
 
-    return Encoder(settings.model, settings.cache)
-
-
-def _reports_folder(settings: Settings) -> Path:
-    if settings.reports is not None:
-        return settings.reports
-    from importlib.resources import files
-
-    return Path(str(files("tryghed_search.ingest")))
+    return Loader(settings)
 
 
 @contextmanager
@@ -121,23 +99,26 @@ def _progress(label: str) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def _build(settings: Settings, encoder: Encoder) -> Manifest:
+def _build(settings: Settings, loader: Loader) -> Manifest:
     from tryghed_search import build
+    from tryghed_search.loading import reports_folder
 
     with _progress("Embedding") as progress:
-        return build.build_index(
-            _reports_folder(settings), settings.index_folder(), encoder, progress
-        )
+        return build.build_index(reports_folder(settings), loader.folder, loader.encoder, progress)
 
 
-def _searcher(settings: Settings, encoder: Encoder) -> tuple[Manifest, Searcher]:
-    from tryghed_search import store
-    from tryghed_search.reranking import Reranker
-    from tryghed_search.search import Searcher
-
-    manifest, contents = store.load(settings.index_folder(), encoder.identity)
-    reranker = Reranker(settings.reranker) if settings.reranker else None
-    return manifest, Searcher(contents, encoder, reranker=reranker)
+@app.callback()
+def _before(
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config", help="TOML file of settings [env: TRYGHED_CONFIG]", show_default=False
+        ),
+    ] = None,
+) -> None:
+    if config is not None:
+        # Also read by the processes that a server of several starts.
+        os.environ["TRYGHED_CONFIG"] = str(config.absolute())
 
 
 @app.command()
@@ -145,7 +126,7 @@ def ingest(index: IndexOption = None, model: ModelOption = None) -> None:
     """Parse the reports, cut them into passages, embed them and write the index."""
     settings = _settings(index, model)
     folder = settings.index_folder()
-    manifest = _build(settings, _encoder(settings))
+    manifest = _build(settings, _loader(settings))
     counts = manifest.counts
     typer.echo(
         f"Built {folder}: {counts['reports']} report(s), {counts['sections']} sections, "
@@ -192,7 +173,7 @@ def ask(
     except ValidationError as error:
         raise BadQuestionError(problems.said(error.errors())) from None
     store.read_manifest(settings.index_folder())
-    _, searcher = _searcher(settings, _encoder(settings))
+    _, searcher = _loader(settings).load()
     body = api.answer_model(searcher.ask(api.question_of(request)), searcher.reports)
     if as_json:
         typer.echo(body.model_dump_json(indent=2))
@@ -218,66 +199,69 @@ def serve(
     ] = None,
     index: IndexOption = None,
     model: ModelOption = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            help="Processes, each with the model in memory [env: TRYGHED_WORKERS]",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Serve the page, the API and the widget; builds the index first when there is none."""
-    from tryghed_search.app import create_app
-    from tryghed_search.errors import NoIndexError
-    from tryghed_search.feedback import Book
-
     # uvicorn passes the signal on when it has shut down; to be stopped is not to fail.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    settings = _settings(index, model, root_path=root_path)
-    book = Book(settings.feedback, settings.feedback_days) if settings.feedback else None
-    with _bound(host, port) as listener:
-        encoder = _encoder(settings)
+    settings = _settings(index, model, root_path=root_path, workers=workers)
+
+    from tryghed_search import logs, running
+    from tryghed_search.errors import NoIndexError
+
+    logs.configure(settings.log_format)
+    with running.listener(host, port) as bound:
+        if settings.workers > 1:
+            running.ready_for_workers(settings)
+            _announce(settings, f"Serving on {running.address(bound)}")
+            running.serve_with_workers(bound, settings)
+            return
+        loader = _loader(settings)
         try:
-            loaded = _searcher(settings, encoder)
+            served = running.application(settings, loader)
         except NoIndexError:
-            typer.echo("No index yet; building it first.", err=True)
-            _build(settings, encoder)
-            loaded = _searcher(settings, encoder)
-        application = create_app(
-            loaded,
-            book,
-            theme=settings.theme,
-            allowed_origins=settings.allowed_origins,
-            root_path=settings.root_path,
-        )
-        _serve(listener, application)
+            _announce(settings, "No index yet; building it first.")
+            _build(settings, loader)
+            served = running.application(settings, loader)
+        _announce(settings, f"Serving on {running.address(bound)}")
+        running.serve(bound, settings, served)
 
 
-def _serve(listener: socket.socket, application: ASGIApp) -> None:
-    import uvicorn
-
-    config = uvicorn.Config(
-        application,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=10,
-    )
-    host, port = listener.getsockname()[:2]
-    typer.echo(f"Serving on http://{f'[{host}]' if ':' in host else host}:{port}", err=True)
-    with suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[listener])
+def _announce(settings: Settings, line: str) -> None:
+    """Tell the operator on standard error, as JSON where all of that is to be JSON."""
+    if settings.log_format == "json":
+        logging.getLogger("tryghed_search").info(line)
+    else:
+        typer.echo(line, err=True)
 
 
-def _bound(host: str, port: int) -> socket.socket:
-    """A socket on that address, not listening yet; taken before the work begins."""
-    from tryghed_search.errors import TryghedError
+@app.command()
+def check(
+    as_json: JsonOption = False, index: IndexOption = None, model: ModelOption = None
+) -> None:
+    """Tell whether machine, model and index are fit to serve, and how fast answers come."""
+    from dataclasses import asdict
 
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        family, kind, protocol, _, address = found[0]
-        listener = socket.socket(family, kind, protocol)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-    except OSError as error:
-        raise TryghedError(
-            f"Cannot listen on {host}, port {port}: {error.strerror}. Name another address with "
-            "--host and --port, or stop the program that has it."
-        ) from None
-    return listener
+    from tryghed_search import checking
+    from tryghed_search.errors import CheckError
+
+    settings = _settings(index, model)
+    findings = []
+    for finding in checking.check(settings):
+        findings.append(finding)
+        if not as_json:
+            typer.echo(f"{'ok ' if finding.fit else 'BAD'}  {finding.what}: {finding.says}")
+    bad = [finding.what for finding in findings if not finding.fit]
+    if as_json:
+        typer.echo(json.dumps({"fit": not bad, "findings": [asdict(f) for f in findings]}))
+    if bad:
+        raise CheckError(f"Not fit to serve: {', '.join(bad)}.")
 
 
 @app.command()
@@ -290,7 +274,7 @@ def feedback(
     from tryghed_search.errors import FeedbackError
     from tryghed_search.feedback import UNLABELLED, read_lines
 
-    path = _settings(None, None).feedback
+    path = _settings().feedback
     if path is None:
         raise FeedbackError("No feedback is kept; name a file for it in TRYGHED_FEEDBACK.")
     for text, line in read_lines(path):
@@ -324,7 +308,7 @@ def evaluate(
         from tryghed_search import beir
 
         with _progress("Embedding") as progress:
-            result = beir.evaluate(_encoder(settings), corpus, queries, qrels, progress)
+            result = beir.evaluate(_loader(settings).encoder, corpus, queries, qrels, progress)
         typer.echo(
             json.dumps(result) if as_json else "\n".join(f"{k}\t{v}" for k, v in result.items())
         )
@@ -344,7 +328,7 @@ def _evaluate_questions(
 
     labelled = evaluation.read_questions(path)
     store.read_manifest(settings.index_folder())
-    _, searcher = _searcher(settings, _encoder(settings))
+    _, searcher = _loader(settings).load()
     systems = ranking.PARTS_LEFT_OUT if ablation else ranking.ALONE
     systems = {**systems, "product": ranking.Weights()}
     tables: dict[str, dict[str, dict[str, Any]]] = {}

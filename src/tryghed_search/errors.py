@@ -1,6 +1,7 @@
 """What can go wrong, each with a message that says what to do next.
 
 TryghedError
+├── SettingsError       a setting that cannot be used
 ├── OutlineError        an outline that does not fit its text
 ├── QuestionsError      a file of labelled questions that cannot be read
 ├── ModelError          a model that is missing, damaged or unusable
@@ -10,7 +11,9 @@ TryghedError
 ├── IndexWriteError     an index that could not be written
 ├── BadQuestionError    a question, history or filter that cannot be used
 ├── FeedbackError       feedback that cannot be kept or read
-└── NotReadyError       a server whose model and index are not loaded
+├── NotReadyError       a server whose model and index are not loaded
+├── BusyError           a server that has all the work it can do
+└── CheckError          a machine or an index that is not fit
 """
 
 from __future__ import annotations
@@ -18,6 +21,10 @@ from __future__ import annotations
 
 class TryghedError(Exception):
     """The work failed; the message is one line that says what happened and what to do."""
+
+
+class SettingsError(TryghedError):
+    """A setting that cannot be used; the message names it and what is allowed."""
 
 
 class OutlineError(TryghedError):
@@ -58,3 +65,11 @@ class FeedbackError(TryghedError):
 
 class NotReadyError(TryghedError):
     """The server has no loaded model and index yet, or has lost them."""
+
+
+class BusyError(TryghedError):
+    """The server has all the work that it can do; the message is fit for the asker."""
+
+
+class CheckError(TryghedError):
+    """The machine, the model or the index is not fit; the message says how many checks failed."""

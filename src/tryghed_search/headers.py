@@ -36,10 +36,13 @@ class SecurityHeaders:
     """ASGI middleware: every response gets these headers, save those that it has set itself.
 
     No response names who referred to it, so a question in an address never leaves with a link.
+    One that goes over TLS has browsers keep to TLS for ``hsts_days``, if that is not 0 (RFC 6797
+    forbids to say so without TLS).
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, hsts_days: int = 0) -> None:
         self.app = app
+        self._hsts = f"max-age={hsts_days * 86_400}" if hsts_days else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on; add the headers when its response starts."""
@@ -49,6 +52,8 @@ class SecurityHeaders:
                 headers = MutableHeaders(scope=message)
                 for name, value in ALWAYS.items():
                     headers.setdefault(name, value)
+                if self._hsts and scope["scheme"] == "https":
+                    headers["Strict-Transport-Security"] = self._hsts
             await send(message)
 
         await self.app(scope, receive, secured if scope["type"] == "http" else send)

@@ -174,7 +174,7 @@ def common(request: Request, site: Site, title: str, reports: Sequence[Report]) 
     pairs = [(k, v) for k, v in request.query_params.multi_items() if k != "lang"]
     first = reports[0] if reports else None
     static = f"{site.root}/static/{_version()}"
-    theme = request.app.state.theme
+    theme = request.app.state.settings.theme
     return {
         "lang": site.lang,
         "words": site.words,
@@ -284,12 +284,38 @@ def _missing(request: Request, site: Site, reports: Sequence[Report]) -> HTMLRes
 def waiting(request: Request, site: Site) -> HTMLResponse:
     """The page that says that the model is not loaded yet."""
     said = site.words["problem"]
+    return _later(request, site, said["waiting_heading"], said["waiting"], 503, 5)
+
+
+def wants_page(request: Request) -> bool:
+    """Whether this is a browser that goes to a page, rather than a program that asks the API."""
+    path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+    return (
+        request.method in {"GET", "HEAD"}
+        and not path.startswith("/api/")
+        and "text/html" in request.headers.get("accept", "")
+    )
+
+
+def refused(request: Request, status: int, seconds: int) -> HTMLResponse:
+    """The page that says that this reader (429), or all of them (503), ask too much."""
+    site = site_of(request)
+    said = site.words["problem"]
+    if status == 429:
+        return _later(request, site, said["limited_heading"], said["limited"], 429, seconds)
+    return _later(request, site, said["busy_heading"], said["busy"], 503, seconds)
+
+
+def _later(
+    request: Request, site: Site, heading: str, message: str, status: int, seconds: int
+) -> HTMLResponse:
+    """A page that asks the reader to come back in some seconds."""
     path = request.scope["path"].removeprefix(site.root)
     pairs = [(k, v) for k, v in request.query_params.multi_items() if k != "lang"]
     page = ProblemPage(
-        **common(request, site, said["waiting_heading"], ()),
-        heading=said["waiting_heading"],
-        message=said["waiting"],
-        way_on=Link(said["waiting_link"], site.address(path, pairs)),
+        **common(request, site, heading, ()),
+        heading=heading,
+        message=message,
+        way_on=Link(site.words["problem"]["waiting_link"], site.address(path, pairs)),
     )
-    return render(page, 503, {"Retry-After": "5"})
+    return render(page, status, {"Retry-After": str(seconds)})

@@ -130,13 +130,15 @@ async def _http(_: Request, error: Exception) -> Response:
 
 async def _unexpected(request: Request, error: Exception) -> Response:
     logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    identity = request.scope.get("request_id")
+    known = {"X-Request-Id": identity} if identity else {}
     # Starlette answers it outside of every middleware.
-    return problem(500, headers={**ALWAYS, **readable(request)})
+    return problem(500, headers={**ALWAYS, **known, **readable(request)})
 
 
 def readable(request: Request) -> dict[str, str]:
     """What lets a page of another origin read an answer, if that origin is allowed."""
-    allowed: tuple[str, ...] = request.app.state.allowed_origins
+    allowed: tuple[str, ...] = request.app.state.settings.allowed_origins
     origin = request.headers.get("origin", "")
     if origin and (origin in allowed or allowed == ("*",)):
         return {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}

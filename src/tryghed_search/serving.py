@@ -1,36 +1,74 @@
-"""The assistant as a server holds it: one model, one index, asked from many requests."""
+"""The assistant as a server holds it: one model, one index at a time, asked from many requests."""
 
 from __future__ import annotations
 
-import asyncio
-from concurrent.futures import ThreadPoolExecutor
+import functools
+import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from fastapi import Request
 
+from tryghed_search.engine import Engine
 from tryghed_search.errors import NotReadyError
-from tryghed_search.passages import Answer, Question, Report, SectionHit
+from tryghed_search.feedback import masked
+from tryghed_search.metrics import Metrics
+from tryghed_search.passages import Answer, Filters, Question, Report, SectionHit
 
 if TYPE_CHECKING:
-    from tryghed_search.passages import Filters
     from tryghed_search.search import Searcher
     from tryghed_search.store import Manifest
 
+questions_log = logging.getLogger(f"{__name__}.questions")
+"""What was asked, if the operator wants it told."""
 
-class Serving:
-    """Answers questions from the event loop, with the model in a thread of its own.
 
-    The model is used by one thread at a time, so the event loop never waits for it and two
-    questions never share its cores.
+class IndexHolder:
+    """The index in force, which can be replaced while requests go on with the one they began with.
+
+    Use it from the event loop's thread.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, engine: Engine, metrics: Metrics, log_questions: bool = False) -> None:
+        self.engine = engine
+        self.metrics = metrics
+        self._log_questions = log_questions
         self._loaded: tuple[Manifest, Searcher] | None = None
-        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model")
+        self.refused: str | None = None
+        """Why the index on disk is not the one in force, in one word; None when it is."""
 
     def take(self, manifest: Manifest, searcher: Searcher) -> None:
-        """Answer from this index from now on."""
+        """Answer requests that begin from now on from this index."""
         self._loaded = (manifest, searcher)
+        self.refused = None
+        self.engine.forget()
+        self.tell_age()
+
+    def tell_age(self) -> None:
+        """Bring the metrics of the index up to date: its age grows by itself."""
+        if self._loaded is None:
+            self.metrics.loaded(None, 0)
+        else:
+            manifest = self._loaded[0]
+            self.metrics.loaded(manifest.built, manifest.counts["passages"])
+
+    def serving(self) -> Serving:
+        """The assistant for one request."""
+        return Serving(self.engine, self.metrics, self._loaded, self._log_questions)
+
+    def close(self) -> None:
+        """Stop the model's thread."""
+        self.engine.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """The assistant as one request sees it: the same index from its beginning to its end."""
+
+    _engine: Engine
+    _metrics: Metrics
+    _loaded: tuple[Manifest, Searcher] | None
+    _log_questions: bool = False
 
     @property
     def ready(self) -> bool:
@@ -53,22 +91,39 @@ class Serving:
         return self._current()[0]
 
     async def ask(self, question: Question) -> Answer:
-        """Answer one question; ``BadQuestionError`` for one that cannot be used."""
-        searcher = self._current()[1]
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._executor, searcher.ask, question)
+        """Answer one question.
+
+        Raises ``BadQuestionError`` for one that cannot be used, ``NotReadyError`` without an index
+        and ``BusyError`` when there is no room or no time for it.
+        """
+        manifest, searcher = self._current()
+        answer = await self._engine.run(
+            ("ask", manifest.folder, question), functools.partial(searcher.ask, question)
+        )
+        self._metrics.answers.labels(answer.status).inc()
+        if self._log_questions:
+            questions_log.info(
+                "asked",
+                extra={
+                    "question": masked(question.text),
+                    "status": answer.status,
+                    "confidence": answer.confidence,
+                },
+            )
+        return answer
 
     async def sections(self, topic: str | None, filters: Filters) -> tuple[SectionHit, ...]:
-        """Rank whole cases, types and trends for a topic, or list them without one."""
-        searcher = self._current()[1]
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._executor, searcher.sections, topic, filters)
+        """Rank whole cases, types and trends for a topic, or list them without one.
 
-    def close(self) -> None:
-        """Stop the model's thread."""
-        self._executor.shutdown(wait=True, cancel_futures=True)
+        Raises what ``ask`` raises.
+        """
+        manifest, searcher = self._current()
+        return await self._engine.run(
+            ("sections", manifest.folder, topic, filters),
+            functools.partial(searcher.sections, topic, filters),
+        )
 
 
 def current_serving(request: Request) -> Serving:
-    """The application's :class:`Serving`, for FastAPI's ``Depends``."""
-    return cast("Serving", request.app.state.serving)
+    """The assistant for this request, for FastAPI's ``Depends``, which calls it once a request."""
+    return cast("IndexHolder", request.app.state.holder).serving()

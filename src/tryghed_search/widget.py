@@ -173,7 +173,7 @@ async def framed(
     there is nothing else on it, so any page may frame that.
     """
     site = pages.site_of(request)
-    allowed: tuple[str, ...] = request.app.state.allowed_origins
+    allowed: tuple[str, ...] = request.app.state.settings.allowed_origins
     filters = Filters(_split(kind), _split(municipality), _split(audience))
     options = Options(site.lang, heading, theme, limit, filters)
     said = site.words["widget"]
@@ -286,7 +286,7 @@ def _demo_page(
 ) -> DemoPage:
     said = site.words["demo"]
     there = pages.words(options.lang)
-    allowed: tuple[str, ...] = request.app.state.allowed_origins
+    allowed: tuple[str, ...] = request.app.state.settings.allowed_origins
     anyone = allowed == ("*",)
     server = str(request.base_url).rstrip("/")
     theme = options.theme or THEMES[0]

@@ -1,0 +1,50 @@
+"""From settings to what answers: the model, once, and the index, each time there is a new one."""
+
+from __future__ import annotations
+
+import functools
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tryghed_search import store
+from tryghed_search.embedding import Encoder
+from tryghed_search.reranking import Reranker
+from tryghed_search.search import Searcher
+
+if TYPE_CHECKING:
+    from tryghed_search.settings import Settings
+
+
+class Loader:
+    """Loads what the settings name, the models when first needed."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    @property
+    def folder(self) -> Path:
+        """Where the index is."""
+        return self._settings.index_folder()
+
+    @functools.cached_property
+    def encoder(self) -> Encoder:
+        """The embedding model; ``ModelError`` if it cannot be used."""
+        return Encoder(self._settings.model, self._settings.cache)
+
+    @functools.cached_property
+    def _reranker(self) -> Reranker | None:
+        return Reranker(self._settings.reranker) if self._settings.reranker else None
+
+    def load(self) -> tuple[store.Manifest, Searcher]:
+        """The index in force, ready to be asked.
+
+        Raises ``ModelError``, ``NoIndexError``, ``DamagedIndexError`` or ``OtherModelError``.
+        """
+        manifest, contents = store.load(self.folder, self.encoder.identity)
+        return manifest, Searcher(contents, self.encoder, reranker=self._reranker)
+
+
+def reports_folder(settings: Settings) -> Path:
+    """Where the reports are: those that the operator names, or those that come along."""
+    return settings.reports or Path(str(files("tryghed_search.ingest")))
