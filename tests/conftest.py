@@ -8,7 +8,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -21,8 +20,6 @@ from typing import Any
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import pytest
-import uvicorn
-from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from hypothesis import settings as hypothesis_settings
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
@@ -182,29 +179,13 @@ def configured(**given: Any) -> Settings:
     return Settings(**{"rate": 0.0, **given})
 
 
-@contextmanager
-def serve(app: FastAPI) -> Iterator[str]:
-    """The address of a server in this process over an application as a test set it up."""
-    port = free_port()
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning", lifespan="off"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        _wait(lambda: server.started or not thread.is_alive())
-        assert thread.is_alive()
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        thread.join()
-
-
 @pytest.fixture(scope="session")
 def operated_url(
     loaded: tuple[store.Manifest, Searcher], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
     """The address of a server as an operator may set it: the other theme, and feedback."""
     book = Book(tmp_path_factory.mktemp("feedback") / "feedback.jsonl", days=30)
-    with serve(create_app(loaded, book, configured(theme="fds"))) as url:
+    with hosting.serving(create_app(loaded, book, configured(theme="fds"))) as url:
         yield url
 
 

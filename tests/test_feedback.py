@@ -13,7 +13,8 @@ from playwright.sync_api import Browser, Page, expect
 from typer.testing import CliRunner
 
 from tests.browsing import BURGLARIES, VIBORG, ask
-from tests.conftest import file_size_limit, serve, without_rights
+from tests.conftest import file_size_limit, without_rights
+from tests.hosting import serving
 from tryghed_search import cli, evaluation, feedback
 from tryghed_search.app import create_app
 from tryghed_search.errors import FeedbackError
@@ -246,7 +247,7 @@ def test_the_command_says_that_no_feedback_is_kept() -> None:
 @pytest.fixture
 def asking(browser: Browser, loaded: tuple[Manifest, Searcher], book: Book) -> Iterator[Page]:
     """A page of a server that asks for feedback."""
-    with serve(create_app(loaded, book)) as url:
+    with serving(create_app(loaded, book)) as url:
         context = browser.new_context(base_url=url, locale="da-DK")
         yield context.new_page()
         context.close()
