@@ -422,7 +422,7 @@ def test_a_mark_that_fits_nothing_harms_nothing(client: TestClient, mark: str) -
 
 def test_an_unknown_report_is_a_page_that_says_so(client: TestClient) -> None:
     tree = page(client, "/rapport/<b>x", 404)
-    assert tree.first("h1").text == "Den rapport findes ikke her"
+    assert tree.first("h1").text == "Den side findes ikke her"
     assert tree.first("a", cls="button-main")["href"] == "/"
 
 

@@ -229,3 +229,16 @@ def test_before_the_index_is_loaded_there_is_503_with_a_time_to_try_again(path: 
         for response in (waiting.get(path), waiting.post(ASK, json={"question": "hej"})):
             problem(response, 503)
             assert int(response.headers["retry-after"]) > 0
+
+
+def test_a_browser_that_goes_astray_gets_a_page_and_a_program_a_document(
+    client: TestClient,
+) -> None:
+    page = client.get("/nowhere", headers={"Accept": "text/html,*/*;q=0.8"})
+    assert page.status_code == 404
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert "Den side findes ikke her" in page.text
+    for path, accept in (("/nowhere", "*/*"), ("/api/v1/nowhere", "text/html")):
+        document = client.get(path, headers={"Accept": accept})
+        assert document.status_code == 404
+        assert document.headers["content-type"] == "application/problem+json"

@@ -69,6 +69,7 @@ def create_app(
     app.state.settings = given
     problems.install(app)
     app.add_exception_handler(BusyError, _busy)
+    app.add_exception_handler(404, _missing)
     app.include_router(api.router)
     if book is not None:
         app.include_router(api.feedback_router)
@@ -94,6 +95,12 @@ def create_app(
     app.add_middleware(CancelAborted)
     app.add_middleware(Observed, metrics=metrics, log_requests=given.log_requests)
     return app
+
+
+async def _missing(request: Request, error: Exception) -> Response:
+    return (
+        pages.missing(request) if pages.wants_page(request) else await problems.http(request, error)
+    )
 
 
 async def _busy(request: Request, error: Exception) -> Response:

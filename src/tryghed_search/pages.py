@@ -87,7 +87,7 @@ async def reading(
         return waiting(request, site)
     found = next((r for r in reports if r.id == report), None)
     if found is None:
-        return _missing(request, site, reports)
+        return missing(request)
     span = _span(m)
     chapters, findings = body(site, found, (p, span) if span else None, find)
     title = f"{findings.summary} {found.title}" if findings else found.title
@@ -270,7 +270,11 @@ def _span(text: str) -> Span | None:
     return (int(match[1]), int(match[2])) if match else None
 
 
-def _missing(request: Request, site: Site, reports: Sequence[Report]) -> HTMLResponse:
+def missing(request: Request) -> HTMLResponse:
+    """The page that says that there is nothing at this address."""
+    site = site_of(request)
+    serving = current_serving(request)
+    reports = serving.reports if serving.ready else ()
     said = site.words["problem"]
     page = ProblemPage(
         **common(request, site, said["missing_heading"], reports),

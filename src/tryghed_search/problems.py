@@ -107,7 +107,7 @@ def install(app: FastAPI) -> None:
         BadQuestionError: _bad_question,
         NotReadyError: _not_ready,
         RequestValidationError: _invalid,
-        HTTPException: _http,
+        HTTPException: http,
         Exception: _unexpected,
     }
     for kind, handler in handlers.items():
@@ -123,7 +123,8 @@ async def _not_ready(_: Request, error: Exception) -> Response:
     return problem(503, str(error), {"Retry-After": "5"})
 
 
-async def _http(_: Request, error: Exception) -> Response:
+async def http(_: Request, error: Exception) -> Response:
+    """The problem document of an error that has a status."""
     status = cast("HTTPException", error)
     return problem(status.status_code, headers=dict(status.headers or {}))
 
