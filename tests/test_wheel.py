@@ -102,8 +102,8 @@ def test_the_installed_wheel_reads_its_own_report(installed: Path, tmp_path: Pat
     script = (
         "from pathlib import Path; import tryghed_search; from importlib.resources import files\n"
         "from tryghed_search import build, pages\n"
-        "from tryghed_search.settings import Settings; from tryghed_search import cli\n"
-        "folder = cli._reports_folder(Settings())\n"
+        "from tryghed_search.settings import Settings; from tryghed_search import loading\n"
+        "folder = loading.reports_folder(Settings())\n"
         "(source,) = build.read_reports(folder)\n"
         "print(tryghed_search.__file__); print(folder); print(files('tryghed_search.web'))\n"
         "print(len(source.report.passages), len(source.reader_questions))\n"
