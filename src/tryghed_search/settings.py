@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
+import logging
 import os
 import re
 import tomllib
@@ -30,6 +31,8 @@ APP = "tryghed-search"
 PREFIX = "TRYGHED_"
 CONFIG = f"{PREFIX}CONFIG"
 """The environment variable that names the TOML file; every other one is a field of Settings."""
+
+logger = logging.getLogger(__name__)
 
 
 def _setting(default: Any, unit: str, help_: str, **rules: Any) -> Any:
@@ -284,12 +287,14 @@ def read_config(path: Path) -> dict[str, Any]:
 def load(**given: Any) -> Settings:
     """The settings in force; what is given here and not None comes before all else.
 
-    Raises ``SettingsError`` naming the setting, and what is allowed.
+    Raises ``SettingsError`` naming the setting, and what is allowed. A variable of the environment
+    that looks like a setting and is none is told of in the log.
     """
     for name in os.environ:
         field = name.removeprefix(PREFIX).lower()
         if name.startswith(PREFIX) and name != CONFIG and field not in Settings.model_fields:
-            raise SettingsError(f"There is no setting {name}.{_nearest(field)}")
+            # It may be for another version of the program, which shares the environment.
+            logger.warning("There is no setting %s; it is left out.%s", name, _nearest(field))
     try:
         return Settings(**{key: value for key, value in given.items() if value is not None})
     except ValidationError as error:
