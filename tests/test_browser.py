@@ -223,7 +223,9 @@ def test_the_address_can_be_shared_and_reloaded(page: Page) -> None:
     expect(page.get_by_role("link", name=BURGLARIES)).to_be_visible()
     page.go_back()
     expect(page.get_by_role("article")).to_contain_text("83%")
-    page.go_forward()
+    page.evaluate("history.forward()")
+    expect(page.get_by_role("link", name=BURGLARIES)).to_be_visible()
+    settled(page)
     with page.expect_request(API) as sent:
         ask(page, "Hvem?")
     assert sent.value.post_data_json["history"] == [BURGLARIES, ORGANISED]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.coroutines import run
 from tryghed_search.engine import Engine
 from tryghed_search.errors import BusyError
 from tryghed_search.metrics import Metrics
@@ -41,13 +41,6 @@ def model() -> Iterator[Model]:
     made = Model()
     yield made
     made.go.set()
-
-
-def run(test: Callable[[], Awaitable[Any]]) -> Any:
-    async def bounded() -> Any:
-        return await asyncio.wait_for(test(), 60)
-
-    return asyncio.run(bounded())
 
 
 def sample(metrics: Metrics, name: str) -> float:

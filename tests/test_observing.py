@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tests.coroutines import run
 from tryghed_search.metrics import Metrics
 from tryghed_search.observing import CancelAborted, Observed
 
@@ -37,13 +37,6 @@ class Client:
 async def answer(send: Send) -> None:
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": b"done", "more_body": False})
-
-
-def run(test: Callable[[], Awaitable[None]]) -> None:
-    async def bounded() -> None:
-        await asyncio.wait_for(test(), 30)
-
-    asyncio.run(bounded())
 
 
 def waits_for(event: asyncio.Event, ended: list[str]) -> ASGIApp:

@@ -25,6 +25,7 @@ from tests.conftest import command
 from tryghed_search.problems import MAX_BODY
 
 REPORTS = Path(__file__).parent / "reports"
+Reply = tuple[http.client.HTTPResponse, bytes]
 LAMPS = "Hvor mange flere børn gik til skole, da stien fik lamper?"
 
 
@@ -76,9 +77,7 @@ def serving(index: Path, *arguments: str, **settings: str) -> Iterator[Server]:
         process.stderr.close()
 
 
-def request(
-    address: str, method: str, path: str, body: Any = None, **headers: str
-) -> tuple[http.client.HTTPResponse, bytes]:
+def request(address: str, method: str, path: str, body: Any = None, **headers: str) -> Reply:
     """One request over a connection of its own, tried again until the server listens."""
     end = time.monotonic() + 60
     while True:
@@ -96,14 +95,13 @@ def request(
             return response, response.read()
 
 
+def asking(address: str, question: str) -> Reply:
+    body = json.dumps({"question": question})
+    return request(address, "POST", "/api/v1/ask", body, Content_Type="application/json")
+
+
 def asked(address: str, question: str) -> Any:
-    response, content = request(
-        address,
-        "POST",
-        "/api/v1/ask",
-        json.dumps({"question": question}),
-        Content_Type="application/json",
-    )
+    response, content = asking(address, question)
     assert response.status == 200
     return json.loads(content)
 
