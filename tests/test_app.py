@@ -1,16 +1,18 @@
 """The application around its routes: health, metrics and the description of the API."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
+from fastapi import Depends, Request
 from fastapi.testclient import TestClient
 
 from tryghed_search.app import create_app
 from tryghed_search.passages import Report
+from tryghed_search.search import Searcher
+from tryghed_search.serving import Serving, current_serving, serving_of
+from tryghed_search.store import Manifest
 
 ASK, SECTIONS = "/api/v1/ask", "/api/v1/sections"
 
@@ -30,6 +32,20 @@ def test_a_server_without_an_index_is_alive_but_not_ready() -> None:
         assert waiting.get("/readyz").status_code == 503
         assert "tryghed_ready 0.0" in waiting.get("/metrics").text
         assert waiting.get("/openapi.json").status_code == 200
+
+
+def test_a_request_sees_one_index_from_beginning_to_end(
+    loaded: tuple[Manifest, Searcher],
+) -> None:
+    app = create_app(loaded)
+
+    @app.get("/twice")
+    async def twice(request: Request, first: Annotated[Serving, Depends(current_serving)]) -> bool:
+        request.app.state.holder.take(*loaded)  # a new index comes while the request goes on
+        return serving_of(request) is first
+
+    with TestClient(app) as client:
+        assert client.get("/twice").json() is True
 
 
 def _metrics(client: TestClient) -> dict[str, float]:

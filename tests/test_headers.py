@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from fastapi.testclient import TestClient
 
+from tests.conftest import configured
 from tryghed_search.app import create_app
 from tryghed_search.headers import ALWAYS
 
@@ -31,7 +32,7 @@ def test_every_response_has_the_security_headers(client: TestClient, path: str) 
 
 
 def test_so_has_an_unexpected_error() -> None:
-    app = create_app(None)
+    app = create_app(None, settings=configured(hsts_days=2))
 
     @app.get("/broken")
     async def broken() -> None:
@@ -39,7 +40,10 @@ def test_so_has_an_unexpected_error() -> None:
 
     with TestClient(app, raise_server_exceptions=False) as client:
         response = client.get("/broken")
-    assert response.status_code == 500
+        over_tls = client.get("https://testserver/broken")
+    assert response.status_code == over_tls.status_code == 500
+    assert "strict-transport-security" not in response.headers
+    assert over_tls.headers["strict-transport-security"] == "max-age=172800"
     assert {name: response.headers.get(name) for name in ALWAYS} == dict(ALWAYS)
 
 

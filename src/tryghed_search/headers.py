@@ -29,20 +29,27 @@ ALWAYS: Final = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
-"""The headers of every response, by name."""
+"""The headers of every response, by name, whatever it goes over."""
 
 
-class SecurityHeaders:
-    """ASGI middleware: every response gets these headers, save those that it has set itself.
+def secure(scheme: str, hsts_days: int) -> dict[str, str]:
+    """The security headers of a response that goes over ``scheme``.
 
     No response names who referred to it, so a question in an address never leaves with a link.
     One that goes over TLS has browsers keep to TLS for ``hsts_days``, if that is not 0 (RFC 6797
     forbids to say so without TLS).
     """
+    if not hsts_days or scheme != "https":
+        return dict(ALWAYS)
+    return {**ALWAYS, "Strict-Transport-Security": f"max-age={hsts_days * 86_400}"}
+
+
+class SecurityHeaders:
+    """ASGI middleware: every response gets these headers, save those that it has set itself."""
 
     def __init__(self, app: ASGIApp, hsts_days: int = 0) -> None:
         self.app = app
-        self._hsts = f"max-age={hsts_days * 86_400}" if hsts_days else None
+        self._hsts_days = hsts_days
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on; add the headers when its response starts."""
@@ -50,10 +57,8 @@ class SecurityHeaders:
         async def secured(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in ALWAYS.items():
+                for name, value in secure(scope["scheme"], self._hsts_days).items():
                     headers.setdefault(name, value)
-                if self._hsts and scope["scheme"] == "https":
-                    headers["Strict-Transport-Security"] = self._hsts
             await send(message)
 
         await self.app(scope, receive, secured if scope["type"] == "http" else send)

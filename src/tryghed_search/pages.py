@@ -25,7 +25,7 @@ from tryghed_search.finding import MOST
 from tryghed_search.passages import Filters, Question, Report, Span
 from tryghed_search.reading import ReportPage, body, contents
 from tryghed_search.search import MAX_HISTORY, MAX_QUESTION
-from tryghed_search.serving import Serving, current_serving
+from tryghed_search.serving import Serving, current_serving, serving_of
 from tryghed_search.views import BLANK, AskPage, Exchange, Link, Page, ProblemPage, Site
 
 LANGUAGES = {"da": "Dansk", "en": "English"}
@@ -273,7 +273,7 @@ def _span(text: str) -> Span | None:
 def missing(request: Request) -> HTMLResponse:
     """The page that says that there is nothing at this address."""
     site = site_of(request)
-    serving = current_serving(request)
+    serving = serving_of(request)
     reports = serving.reports if serving.ready else ()
     said = site.words["problem"]
     page = ProblemPage(

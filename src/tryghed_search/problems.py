@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tryghed_search.errors import BadQuestionError, NotReadyError
-from tryghed_search.headers import ALWAYS
+from tryghed_search.headers import secure
 
 MAX_BODY = 128 * 1024
 """Bytes of a body at most: a question with ten earlier ones fits, however it is escaped."""
@@ -134,7 +134,8 @@ async def _unexpected(request: Request, error: Exception) -> Response:
     identity = request.scope.get("request_id")
     known = {"X-Request-Id": identity} if identity else {}
     # Starlette answers it outside of every middleware.
-    return problem(500, headers={**ALWAYS, **known, **readable(request)})
+    always = secure(request.url.scheme, request.app.state.settings.hsts_days)
+    return problem(500, headers={**always, **known, **readable(request)})
 
 
 def readable(request: Request) -> dict[str, str]:

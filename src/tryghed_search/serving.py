@@ -124,6 +124,13 @@ class Serving:
         )
 
 
-def current_serving(request: Request) -> Serving:
-    """The assistant for this request, for FastAPI's ``Depends``, which calls it once a request."""
-    return cast("IndexHolder", request.app.state.holder).serving()
+def serving_of(request: Request) -> Serving:
+    """The assistant for this request: the same one however often it is asked for."""
+    if not hasattr(request.state, "serving"):
+        request.state.serving = cast("IndexHolder", request.app.state.holder).serving()
+    return cast("Serving", request.state.serving)
+
+
+async def current_serving(request: Request) -> Serving:
+    """:func:`serving_of` for FastAPI's ``Depends``, which runs what is not async in a thread."""
+    return serving_of(request)

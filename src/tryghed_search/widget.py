@@ -22,7 +22,7 @@ from tryghed_search.errors import NotReadyError
 from tryghed_search.headers import POLICY
 from tryghed_search.passages import Filters, Report
 from tryghed_search.search import MAX_HISTORY, MAX_LIMIT, MAX_QUESTION
-from tryghed_search.serving import current_serving
+from tryghed_search.serving import serving_of
 from tryghed_search.views import Choice, ChoiceGroup, Page, Site
 
 KEPT: Final = 600
@@ -253,7 +253,7 @@ async def demo(
     """Where an editor chooses the widget's options and copies its HTML; works without scripts."""
     site = pages.site_of(request)
     try:
-        reports = current_serving(request).reports
+        reports = serving_of(request).reports
     except NotReadyError:
         return pages.waiting(request, site)
     options = Options(
