@@ -27,10 +27,12 @@ lint: setup
 test: lint
 	$(BIN)/python -m pytest --cov --cov-report=term
 
-# Ten minutes of load with index swaps and clients who leave, and an ingest killed fifty times.
+# Ten minutes of load with index swaps and clients who leave, an ingest killed fifty times, and
+# sixty thousand damaged reports.
 soak: setup
 	$(BIN)/python benchmarks/soak.py
 	$(BIN)/python benchmarks/kills.py
+	$(BIN)/python -m pytest --hypothesis-profile soak tests/test_report_fuzz.py
 
 # What is installed, with its licences: build/sbom.json (CycloneDX) and build/licences.md.
 sbom: setup build/tools

@@ -39,6 +39,7 @@ REPORT = REPORTS / "lokal-tryghed-1"
 NOBODY = 65534
 # How long an example takes says more of the machine's other work than of ours.
 hypothesis_settings.register_profile("house", deadline=None)
+hypothesis_settings.register_profile("soak", deadline=None, max_examples=20_000)
 hypothesis_settings.load_profile("house")
 FLAGS = (
     "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update "

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import platformdirs
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -170,6 +170,7 @@ def test_a_file_that_cannot_be_used_is_named(
     assert "\n" not in str(caught.value)
 
 
+@example(b"a = " + b"[" * 3000)
 @given(st.binary(max_size=200) | st.text(max_size=200).map(lambda text: text.encode()))
 def test_any_file_of_settings_is_used_or_refused(content: bytes) -> None:
     with tempfile.NamedTemporaryFile() as file:

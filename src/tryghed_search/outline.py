@@ -121,6 +121,8 @@ def read_toml(text: str, name: str) -> dict[str, Any]:
         raise OutlineError(
             f"{name} is not valid TOML: {error}. Correct it and ingest again."
         ) from None
+    except RecursionError:
+        raise OutlineError(f"{name} has brackets too deep in each other. Correct it.") from None
 
 
 def _table(data: Mapping[str, Any], key: str, name: str) -> Mapping[str, Any]:

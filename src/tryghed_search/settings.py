@@ -276,6 +276,8 @@ def read_config(path: Path) -> dict[str, Any]:
         ) from None
     except ValueError as error:  # no TOML, or no UTF-8
         raise SettingsError(f"The file of settings {path} is no TOML: {error}.") from None
+    except RecursionError:
+        raise SettingsError(f"The file of settings {path} is no TOML: too deep.") from None
     for name in found:
         if name not in Settings.model_fields:
             raise SettingsError(
