@@ -16,7 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-# As the command does: threads that wait do not spin. Read when torch is loaded, so set before.
+# As the command does: threads that wait do not spin. Read when numpy and torch are loaded.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import pytest

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -384,3 +385,16 @@ def test_a_searcher_works_with_another_model(
 def test_the_vocabulary_of_the_small_models_is_danish(tokenizer: BertTokenizerFast) -> None:
     assert tokenizer.tokenize("Hjørring på Ærø") == ["hjørring", "på", "æ", "##r", "##ø"]
     assert "hjørring" in danish.words("Hjørring")
+
+
+def test_several_threads_may_use_one_encoder(encoder: Encoder) -> None:
+    """As the server's do: each gets what it gets alone."""
+    texts = [f"{start} naboskab {'og tryghed ' * length}?" for length in range(12)
+             for start in ("Hvad er", "Hvorfor", "Hvem står for")]  # fmt: skip
+    alone = [encoder.encode_questions([text])[0] for text in texts]
+    with ThreadPoolExecutor(6) as threads:
+        together = list(threads.map(lambda text: encoder.encode_questions([text])[0], texts))
+    for one, other in zip(alone, together, strict=True):
+        assert np.array_equal(one.pooled, other.pooled)
+        assert np.array_equal(one.tokens, other.tokens)
+        assert np.array_equal(one.spans, other.spans)

@@ -74,17 +74,18 @@ def test_equal_work_in_progress_is_done_once_and_each_gets_the_result(model: Mod
     assert sample(metrics, "tryghed_queue_length") == 0
 
 
-def test_only_one_thread_ever_works(model: Model) -> None:
+@pytest.mark.parametrize("threads", [1, 3])
+def test_no_more_threads_than_given_ever_work(model: Model, threads: int) -> None:
     model.go.set()
 
     async def test() -> None:
-        engine = Engine(Metrics())
+        engine = Engine(Metrics(), threads=threads)
         await asyncio.gather(*(engine.run(n, model.work(str(n))) for n in range(50)))
         engine.close()
 
     run(test)
     assert len(model.calls) == 50
-    assert len(model.threads) == 1
+    assert 1 <= len(model.threads) <= threads
 
 
 def test_a_full_queue_refuses_what_is_new_but_not_what_is_in_it(model: Model) -> None:

@@ -53,6 +53,12 @@ def question(real: Real) -> np.ndarray:
     return real.questions(["Hvor meget faldt antallet af indbrud i Hjørring?"])[0]
 
 
+def judged_by(
+    reader: TrainedReader, question: np.ndarray, passages: list[np.ndarray]
+) -> list[Judgement]:
+    return reader.judge(question, [reader.prepared(passage) for passage in passages])
+
+
 def assert_alike(one: Judgement, other: Judgement) -> None:
     assert one.logit == pytest.approx(other.logit, abs=1e-4)
     assert one.tokens.dtype == other.tokens.dtype == np.float32
@@ -70,7 +76,7 @@ def test_a_question_is_answered_more_clearly_by_its_own_passage_than_by_a_foreig
     texts = [given.suggest for given in real.given]
     for number, asked in enumerate(real.questions(texts)):
         pair = [real.passage(number), real.passage(real.foreign(number))]
-        own, foreign = reader.judge(asked, pair)
+        own, foreign = judged_by(reader, asked, pair)
         above.append(own.logit > foreign.logit)
     assert np.mean(above) >= 0.9, [t for t, right in zip(texts, above, strict=True) if not right]
 
@@ -80,7 +86,8 @@ def test_a_foreign_passage_answers_less_likely_than_not(real: Real, reader: Trai
     questions = real.questions([given.suggest for given in real.given[::2]])
     foreign = [real.passage(real.foreign(2 * n)) for n in range(len(questions))]
     judged = [
-        reader.judge(asked, [passage])[0] for asked, passage in zip(questions, foreign, strict=True)
+        judged_by(reader, asked, [passage])[0]
+        for asked, passage in zip(questions, foreign, strict=True)
     ]
     assert np.mean([judgement.logit < 0 for judgement in judged]) >= 0.75
 
@@ -99,7 +106,7 @@ def test_the_tokens_that_belong_to_the_answer_are_those_of_its_sentence(
     pointed = []
     questions = real.questions([text for _, text, _ in asked])
     for question, (number, _, sentence) in zip(questions, asked, strict=True):
-        (judgement,) = reader.judge(question, [real.passage(number)])
+        (judgement,) = judged_by(reader, question, [real.passage(number)])
         count = len(real.passages[number].sentences)
         means = real.late.sentence_means(judgement.tokens, number, count)
         pointed.append(int(means.argmax()) == sentence)
@@ -116,13 +123,13 @@ def test_a_judgement_does_not_depend_on_what_else_is_judged(
     lengths = [len(real.passage(number)) for number in range(len(real.passages))]
     numbers = [int(np.argmin(lengths)), 7, int(np.argmax(lengths)), 40]
     assert min(lengths) * 3 < max(lengths)
-    together = reader.judge(question, [real.passage(number) for number in numbers])
+    together = judged_by(reader, question, [real.passage(number) for number in numbers])
     for judgement, number in zip(together, numbers, strict=True):
-        (alone,) = reader.judge(question, [real.passage(number)])
+        (alone,) = judged_by(reader, question, [real.passage(number)])
         assert judgement.tokens.shape == (lengths[number],)
         assert np.isfinite(judgement.tokens).all()
         assert_alike(judgement, alone)
-    backwards = reader.judge(question, [real.passage(number) for number in reversed(numbers)])
+    backwards = judged_by(reader, question, [real.passage(number) for number in reversed(numbers)])
     for one, other in zip(together, reversed(backwards), strict=True):
         assert_alike(one, other)
 
@@ -132,21 +139,21 @@ def test_what_stands_past_the_limit_of_a_long_passage_is_not_read(
 ) -> None:
     long = np.concatenate([real.passage(number) for number in range(20)])[: LIMIT + 80]
     assert len(long) == LIMIT + 80
-    cut, whole, short = reader.judge(question, [long[:LIMIT], long, real.passage(3)])
+    cut, whole, short = judged_by(reader, question, [long[:LIMIT], long, real.passage(3)])
     assert whole.tokens.shape == (LIMIT + 80,)
     assert np.isfinite(whole.tokens[:LIMIT]).all()
     assert (whole.tokens[LIMIT:] == -np.inf).all()
     assert whole.logit == pytest.approx(cut.logit, abs=1e-4)
     assert np.allclose(whole.tokens[:LIMIT], cut.tokens, atol=1e-4)
-    assert_alike(short, reader.judge(question, [real.passage(3)])[0])
+    assert_alike(short, judged_by(reader, question, [real.passage(3)])[0])
 
 
 def test_the_same_question_and_passage_get_the_same_judgement(
     real: Real, reader: TrainedReader, question: np.ndarray
 ) -> None:
     for one, other in zip(
-        reader.judge(question, [real.passage(3), real.passage(4)]),
-        TrainedReader().judge(question, [real.passage(3), real.passage(4)]),
+        judged_by(reader, question, [real.passage(3), real.passage(4)]),
+        judged_by(TrainedReader(), question, [real.passage(3), real.passage(4)]),
         strict=True,
     ):
         assert_alike(one, other)
@@ -155,5 +162,5 @@ def test_the_same_question_and_passage_get_the_same_judgement(
 def test_another_question_gets_another_judgement(real: Real, reader: TrainedReader) -> None:
     """It reads the question, not the passage alone."""
     questions = real.questions([real.given[n].suggest for n in (3, 30, 60)])
-    logits = [reader.judge(asked, [real.passage(3)])[0].logit for asked in questions]
+    logits = [judged_by(reader, asked, [real.passage(3)])[0].logit for asked in questions]
     assert len({round(logit, 4) for logit in logits}) == 3

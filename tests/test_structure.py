@@ -52,7 +52,7 @@ ONLY_IN = {
     "faiss": {"vectors"},
     "sentence_transformers": {"embedding", "reranking"},
     "bm25s": {"lexical"},
-    "torch": {"reader"},
+    "torch": {"embedding", "reader"},
     "fastapi": {"api", "app", "pages", "problems", "running", "serving", "topic_pages", "widget"},
     "uvicorn": {"connections", "running"},
     "prometheus_client": {"app", "metrics", "running"},

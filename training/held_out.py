@@ -64,7 +64,8 @@ def measure(model: str, documents: Sequence[material.Document], every: int, cach
             if reader is None:
                 continue
             top = own[np.argsort(-(cosines + near / 2)[own])[:3]]
-            judgements = reader.judge(late.centred(question), [late.vectors_of(i) for i in top])
+            prepared = [reader.prepared(late.vectors_of(i)) for i in top]
+            judgements = reader.judge(late.centred(question), prepared)
             judged.append((right >= 0, max(j.logit for j in judgements)))
             if sentence is not None and right in top:
                 tokens = judgements[int(np.flatnonzero(top == right)[0])].tokens

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from importlib.metadata import version
 
@@ -42,7 +43,13 @@ def create_app(
     """
     given = settings or Settings.model_construct(rate=0.0)
     metrics = Metrics()
-    engine = Engine(metrics, queue=given.queue, seconds=given.answer_seconds, answers=given.answers)
+    engine = Engine(
+        metrics,
+        threads=len(os.sched_getaffinity(0)),
+        queue=given.queue,
+        seconds=given.answer_seconds,
+        answers=given.answers,
+    )
     holder = IndexHolder(engine, metrics, given.log_questions)
     if loaded is not None:
         holder.take(*loaded)

@@ -51,8 +51,10 @@ def main() -> None:
     """
     from tryghed_search.errors import BadQuestionError, TryghedError
 
-    # OpenMP's threads, torch's and FAISS', otherwise spin while they wait for one another, and on
-    # cores that others use too every question takes ten times as long. Read when torch is loaded.
+    # Each question is answered by one thread, numpy's part too. Where more of them work, OpenMP's
+    # otherwise spin while they wait for one another, and on cores that others use too everything
+    # takes ten times as long. Read when numpy and torch are loaded.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     handler = logging.StreamHandler()
     handler.setLevel(logging.WARNING)  # of its own, because bm25s sets its logger to DEBUG

@@ -6,9 +6,12 @@ serve late interaction (Khattab & Zaharia 2020, ColBERT) without a second model.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -31,6 +34,7 @@ _WEIGHTS = ("*.safetensors", "*.bin", "*.onnx", "*.npz")
 logger = logging.getLogger(__name__)
 
 Model = TypeVar("Model")
+Span = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,11 @@ class Encoded:
 
 
 class Encoder:
-    """A sentence-transformers model, by name or folder, on the processor."""
+    """A sentence-transformers model, by name or folder, on the processor.
+
+    A question is encoded by one thread: several would wait for one another longer than they work,
+    and each core serves a question of its own instead. Several threads may use one encoder.
+    """
 
     def __init__(self, model: str = BUNDLED, cache: Path | None = None) -> None:
         """Load ``model``: "bundled", a folder, or a name that sentence-transformers resolves.
@@ -71,6 +79,8 @@ class Encoder:
         ``cache`` is where the bundled model is unpacked. Raises ``ModelError`` when the model
         cannot be loaded.
         """
+        import torch
+
         if model in (BUNDLED, bundled.PLAIN):
             cache = cache or Path.home() / ".cache" / "tryghed-search"
             self._model = _load(str(bundled.model_folder(cache, model == BUNDLED)))
@@ -79,6 +89,9 @@ class Encoder:
             self._model = _load(model)
             name, version = model.rstrip("/").rsplit("/", 1)[-1], "as given"
             sha256 = _weights_hash(self._model, model)
+        self._model.eval()
+        torch.set_num_threads(1)
+        self._tokenizing = threading.Lock()  # a tokenizer is set up anew for every call
         prompts = self._model.prompts
         self._query_prompt = prompts.get("query") or ""
         self._document_prompt = _document_prompt(prompts)
@@ -98,17 +111,30 @@ class Encoder:
         self, texts: Sequence[str], progress: Callable[[int], None] | None = None
     ) -> list[Encoded]:
         """Encode texts as questions; ``progress`` is told how many more are done."""
-        return self._encode(self._model.encode_query, texts, self._query_prompt, progress)
+        return self._encode("query", texts, self._query_prompt, progress)
 
     def encode_documents(
         self, texts: Sequence[str], progress: Callable[[int], None] | None = None
     ) -> list[Encoded]:
         """Encode texts as documents; ``progress`` is told how many more are done."""
-        return self._encode(self._model.encode_document, texts, self._document_prompt, progress)
+        return self._encode("document", texts, self._document_prompt, progress)
 
     def _encode(
         self,
-        encode: Callable[..., Any],
+        task: str,
+        texts: Sequence[str],
+        prompt: str,
+        progress: Callable[[int], None] | None,
+    ) -> list[Encoded]:
+        """A few texts with one thread, many with all cores."""
+        if len(texts) > _BATCH:
+            with _all_cores():
+                return self._in_batches(task, texts, prompt, progress)
+        return self._in_batches(task, texts, prompt, progress)
+
+    def _in_batches(
+        self,
+        task: str,
         texts: Sequence[str],
         prompt: str,
         progress: Callable[[int], None] | None,
@@ -118,46 +144,37 @@ class Encoder:
         encoded: dict[int, Encoded] = {}
         for at in range(0, len(order), _BATCH):
             batch = order[at : at + _BATCH]
-            outputs = encode(
-                [texts[i] for i in batch],
-                prompt=prompt,
-                output_value=None,
-                show_progress_bar=False,
-                batch_size=_BATCH,
-            )
-            for i, output in zip(batch, outputs, strict=True):
-                encoded[i] = self._encoded(output, texts[i], prompt)
+            output, spans = self._output(task, [texts[i] for i in batch], prompt)
+            for row, i in enumerate(batch):
+                encoded[i] = _encoded(output, row, *spans[row])
             if progress is not None:
                 progress(len(batch))
         return [encoded[i] for i in range(len(texts))]
 
-    def _encoded(self, output: dict[str, Any], text: str, prompt: str) -> Encoded:
-        pooled = np.asarray(output["sentence_embedding"], dtype=np.float32)
-        length = float(np.linalg.norm(pooled))
-        pooled = pooled / length if length > 0 else pooled
-        ids, spans = self._token_spans(text, prompt)
-        tokens = output.get("token_embeddings")
-        if tokens is None or ids is None:
-            return Encoded(pooled, *_no_tokens(len(pooled)))
-        vectors = np.asarray(tokens, dtype=np.float32)
-        if "attention_mask" in output:
-            vectors = vectors[np.asarray(output["attention_mask"], dtype=bool)[: len(vectors)]]
-        kept = [i for i, (start, end) in enumerate(spans) if start >= 0 and end > start]
-        kept = [i for i in kept if i < len(vectors)]
-        return Encoded(
-            pooled=pooled,
-            tokens=np.ascontiguousarray(vectors[kept]),
-            ids=np.asarray([ids[i] for i in kept], dtype=np.int32),
-            spans=np.asarray([spans[i] for i in kept], dtype=np.int32).reshape(-1, 2),
-        )
+    def _output(
+        self, task: str, texts: list[str], prompt: str
+    ) -> tuple[Mapping[str, Any], list[tuple[list[int], list[Span]]]]:
+        """What the model gives for a batch, by name, and each text's tokens and their places.
 
-    def _token_spans(
-        self, text: str, prompt: str
-    ) -> tuple[list[int] | None, list[tuple[int, int]]]:
-        """Each token's number and place in ``text``; (-1, -1) for prompt and special tokens."""
+        These are the two steps that ``encode_query`` and ``encode_document`` consist of; they give
+        the pooled vectors and those of the tokens at once.
+        """
+        import torch
+
+        with self._tokenizing:
+            features = self._model.preprocess(texts, prompt=prompt or None, task=task)
+            spans = [self._token_spans(text, prompt) for text in texts]
+        with torch.inference_mode():
+            return self._model(features, task=task), spans
+
+    def _token_spans(self, text: str, prompt: str) -> tuple[list[int], list[Span]]:
+        """Each token's number and place in ``text``; (-1, -1) for prompt and special tokens.
+
+        None for a tokenizer that does not tell places.
+        """
         tokenizer = self._model.tokenizer
         if not getattr(tokenizer, "is_fast", False):
-            return None, []
+            return [], []
         output = tokenizer(
             prompt + text,
             truncation=True,
@@ -176,13 +193,37 @@ class Encoder:
         return output["input_ids"], spans
 
 
-def _no_tokens(
-    dimension: int,
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-    return (
-        np.zeros((0, dimension), np.float32),
-        np.zeros(0, np.int32),
-        np.zeros((0, 2), np.int32),
+@contextlib.contextmanager
+def _all_cores() -> Iterator[None]:
+    """Let torch use them for one piece of work, and then one again."""
+    import torch
+
+    torch.set_num_threads(os.cpu_count() or 1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(1)
+
+
+def _encoded(
+    output: Mapping[str, Any], row: int, ids: Sequence[int], spans: Sequence[Span]
+) -> Encoded:
+    """One text of a batch: its pooled vector, and the vectors of the tokens that have a place."""
+    pooled = np.asarray(output["sentence_embedding"][row], dtype=np.float32)
+    length = float(np.linalg.norm(pooled))
+    tokens = output.get("token_embeddings")
+    vectors = np.zeros((0, len(pooled)), np.float32)
+    if tokens is not None:
+        vectors = np.asarray(tokens[row], dtype=np.float32)
+        if "attention_mask" in output:
+            mask = np.asarray(output["attention_mask"][row], dtype=bool)
+            vectors = vectors[mask[: len(vectors)]]
+    kept = [i for i, (start, end) in enumerate(spans) if 0 <= start < end and i < len(vectors)]
+    return Encoded(
+        pooled=pooled / length if length > 0 else pooled,
+        tokens=np.ascontiguousarray(vectors[kept]),
+        ids=np.asarray([ids[i] for i in kept], dtype=np.int32),
+        spans=np.asarray([spans[i] for i in kept], dtype=np.int32).reshape(-1, 2),
     )
 
 

@@ -1,4 +1,4 @@
-"""One thread for the model, a bounded queue before it, and a memory of its answers.
+"""A few threads for the model, a bounded queue before them, and a memory of their answers.
 
 All of a question's way happens here: is the answer remembered, is somebody else asking the same,
 is there room to wait, and has it taken too long.
@@ -35,14 +35,20 @@ class _Job:
 
 
 class Engine:
-    """Runs work in one thread, the same work once, and remembers what came of it.
+    """Runs work in ``threads`` threads, the same work once, and remembers what came of it.
 
     Use it from one event loop. At most ``queue`` pieces of work are under way, each asker waits
     ``seconds`` at most, and the last ``answers`` results used are remembered.
     """
 
     def __init__(
-        self, metrics: Metrics, *, queue: int = 64, seconds: float = 10.0, answers: int = 1000
+        self,
+        metrics: Metrics,
+        *,
+        threads: int = 1,
+        queue: int = 64,
+        seconds: float = 10.0,
+        answers: int = 1000,
     ) -> None:
         self._metrics = metrics
         self._queue = queue
@@ -51,7 +57,7 @@ class Engine:
         self._era = 0
         self._jobs: dict[Hashable, _Job] = {}
         self._answers: OrderedDict[Hashable, object] = OrderedDict()
-        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model")
+        self._executor = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="model")
 
     @property
     def length(self) -> int:
@@ -95,7 +101,7 @@ class Engine:
         self._answers.clear()
 
     def close(self) -> None:
-        """Stop the thread once it has finished what it is at."""
+        """Stop the threads once they have finished what they are at."""
         self._executor.shutdown(wait=True, cancel_futures=True)
 
     def _submitted(self, key: Hashable, work: Callable[[], Result]) -> _Job:

@@ -11,7 +11,7 @@ import numpy as np
 
 from tryghed_search import build, bundled, danish, places, ranking, store, wording
 from tryghed_search.passages import Span
-from tryghed_search.reader import Judgement, TrainedReader
+from tryghed_search.reader import Judgement, Prepared, TrainedReader
 from tryghed_search.tokens import LateInteraction
 
 if TYPE_CHECKING:
@@ -69,6 +69,10 @@ class Scorer:
             if encoder.identity.sha256 == bundled.identity(adapted=True)[1]
             else None
         )
+        self._prepared: list[Prepared] = []
+        if self._reader is not None:
+            vectors = (self._late.vectors_of(number) for number in range(len(self._passages)))
+            self._prepared = [self._reader.prepared(tokens) for tokens in vectors]
         vocabulary = build.vocabulary(self._passages)
         self._compounds = danish.compound_parts(vocabulary)
         self._corrector = wording.Corrector(vocabulary, places.NAME_WORDS)
@@ -191,7 +195,7 @@ class Scorer:
         """What the reader says of some passages, by number; empty for a model without a reader."""
         if self._reader is None or not numbers:
             return {}
-        passages = [self._late.vectors_of(number) for number in numbers]
+        passages = [self._prepared[number] for number in numbers]
         judgements = self._reader.judge(self._late.centred(reading.encoded), passages)
         return dict(zip(numbers, judgements, strict=True))
 
