@@ -14,6 +14,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -155,6 +156,23 @@ def model_folder(plain: bool = False) -> Path:
 
     cache = settings.load().cache or Path.home() / ".cache" / "tryghed-search"
     return bundled.model_folder(cache, adapted=not plain)
+
+
+def as_published(plain: Path, folder: Path) -> Path:
+    """A copy of an unpacked model in fp32, as the model is published.
+
+    It is unpacked in fp16 to save room, and the product asks for fp32 when it loads it. Others
+    would compute in fp16, which takes a processor ten times as long.
+    """
+    from safetensors.numpy import load_file, save_file
+
+    shutil.copytree(plain, folder)
+    weights = load_file(folder / "model.safetensors")
+    full = {name: value.astype("float32") for name, value in weights.items()}
+    save_file(full, folder / "model.safetensors", metadata={"format": "pt"})
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    (folder / "config.json").write_text(json.dumps(config | {"dtype": "float32"}), "utf-8")
+    return folder
 
 
 @contextlib.contextmanager
