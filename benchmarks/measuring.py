@@ -15,10 +15,13 @@ import os
 import platform
 import re
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -197,10 +200,28 @@ def server(index: Path, **settings: str) -> Iterator[tuple[int, int]]:
                 break
         else:
             raise RuntimeError(f"the server did not start: {''.join(told)}")
-        yield int(found[1]), process.pid
+        port = int(found[1])
+        # Read on, so that a full pipe never stops the server.
+        threading.Thread(target=told.extend, args=(process.stderr,), daemon=True).start()
+        _wait_for(port)
+        yield port, process.pid
     finally:
         process.terminate()
-        process.communicate(timeout=60)
+        process.wait(timeout=60)
+
+
+def _wait_for(port: int) -> None:
+    """Until somebody listens: the address is told when it is known, which is a little before."""
+    end = time.monotonic() + 60
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        except ConnectionRefusedError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.005)
+        else:
+            return
 
 
 def peak_memory_mb(process: int | str = "self") -> float:
