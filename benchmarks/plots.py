@@ -9,6 +9,8 @@ from xml.sax.saxutils import escape
 
 WIDTH, HEIGHT = 640, 380
 LEFT, RIGHT, TOP, BOTTOM = 64, 24, 28, 52
+NAMES = 290
+"""Pixels to the right of the points for their names."""
 LABEL = 15
 """Pixels between two lines of text."""
 STYLE = """
@@ -19,7 +21,7 @@ text { font: 12px system-ui, sans-serif; fill: #4a4f55 }
 .p50 { stroke: #1f5f5b } .p95 { stroke: #8a6d1f } .p99 { stroke: #9a4a3c }
 .dot { fill: #6d7680 } .dot.ours { fill: #1f5f5b }
 .bar { stroke: #6d7680; stroke-opacity: .5; stroke-width: 1.5 }
-.thin { stroke: #6d7680; stroke-opacity: .6 }
+.thin { stroke: #6d7680; stroke-opacity: .35 }
 @media (prefers-color-scheme: dark) {
   text { fill: #c3c9cf } .ours { fill: #7cc7c0 } .grid { stroke: #c3c9cf }
   .p50 { stroke: #7cc7c0 } .p95 { stroke: #d9bd6a } .p99 { stroke: #e29a8b }
@@ -49,12 +51,13 @@ class Axis:
 def logarithmic(title: str, values: Sequence[float]) -> Axis:
     """An axis of 1, 2, 5, 10 … around positive values."""
     low, high = min(values) / 1.25, max(values) * 1.25
-    steps = [m * 10.0**e for e in range(-3, 6) for m in (1, 2, 5)]
+    marks = (1, 2, 5) if high > 10 * low else (1, 2, 3, 4, 5, 7)
+    steps = [m * 10.0**e for e in range(-3, 6) for m in marks]
     return Axis(title, low, high, [s for s in steps if low <= s <= high], logarithmic=True)
 
 
-def _x(axis: Axis, value: float) -> float:
-    return round(axis.at(value, LEFT, WIDTH - RIGHT), 1)
+def _x(axis: Axis, value: float, right: float = RIGHT) -> float:
+    return round(axis.at(value, LEFT, WIDTH - right), 1)
 
 
 def _y(axis: Axis, value: float) -> float:
@@ -65,7 +68,9 @@ def _said(value: float) -> str:
     return f"{value:g}"
 
 
-def _frame(title: str, about: str, x: Axis, y: Axis, body: Sequence[str]) -> str:
+def _frame(
+    title: str, about: str, x: Axis, y: Axis, body: Sequence[str], right: float = RIGHT
+) -> str:
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img"'
         f' width="{WIDTH}" height="{HEIGHT}">',
@@ -75,14 +80,14 @@ def _frame(title: str, about: str, x: Axis, y: Axis, body: Sequence[str]) -> str
     ]
     for tick in y.ticks:
         at = _y(y, tick)
-        lines.append(f'<path class="grid" d="M{LEFT} {at}H{WIDTH - RIGHT}"/>')
+        lines.append(f'<path class="grid" d="M{LEFT} {at}H{WIDTH - right}"/>')
         lines.append(f'<text x="{LEFT - 8}" y="{at + 4}" text-anchor="end">{_said(tick)}</text>')
     for tick in x.ticks:
-        at = _x(x, tick)
+        at = _x(x, tick, right)
         below = HEIGHT - BOTTOM
         lines.append(f'<path class="grid" d="M{at} {TOP}V{below}"/>')
         lines.append(f'<text x="{at}" y="{below + 18}" text-anchor="middle">{_said(tick)}</text>')
-    middle = (LEFT + WIDTH - RIGHT) / 2
+    middle = (LEFT + WIDTH - right) / 2
     lines.append(
         f'<text x="{middle}" y="{HEIGHT - 10}" text-anchor="middle">{escape(x.title)}</text>'
     )
@@ -129,23 +134,19 @@ def scatter(
     y = Axis(y_title, lowest, 1.0, steps)
     ranked = sorted(points, key=lambda point: _y(y, point[2][0]))
     placed = _apart([_y(y, point[2][0]) for point in ranked])
+    edge = WIDTH - NAMES + 14
     body = []
-    for (name, value, (mean, low, high), ours), text_y in zip(ranked, placed, strict=True):
-        px, py = _x(x, value), _y(y, mean)
-        kind = " ours" if ours else ""
+    for (_, value, (mean, low, high), _), beside in zip(ranked, placed, strict=True):
+        px, py = _x(x, value, NAMES), _y(y, mean)
         body.append(f'<path class="bar" d="M{px} {_y(y, low)}V{_y(y, high)}"/>')
-        body.append(f'<circle class="dot{kind}" cx="{px}" cy="{py}" r="5"/>')
-        left = px > (LEFT + WIDTH) / 2
-        text_x, anchor = (px - 10, "end") if left else (px + 10, "start")
-        body.append(
-            f'<text class="name{kind}" x="{text_x}" y="{text_y + 4}"'
-            f' text-anchor="{anchor}">{escape(name)}</text>'
-        )
-        if abs(text_y - py) > LABEL / 2:
-            near = text_x + (2 if left else -2)
-            body.append(f'<path class="thin" d="M{px} {py}L{near} {text_y}"/>')
+        body.append(f'<path class="thin" d="M{px} {py}L{edge - 4} {beside}"/>')
+    for (name, value, (mean, _, _), ours), beside in zip(ranked, placed, strict=True):
+        kind = " ours" if ours else ""
+        at = f'cx="{_x(x, value, NAMES)}" cy="{_y(y, mean)}"'
+        body.append(f'<circle class="dot{kind}" {at} r="5"/>')
+        body.append(f'<text class="name{kind}" x="{edge}" y="{beside + 4}">{escape(name)}</text>')
     about = "; ".join(f"{name}: {value:g} ms, {mean[0]:.2f}" for name, value, mean, _ in points)
-    return _frame(title, about, x, y, body)
+    return _frame(title, about, x, y, body, NAMES)
 
 
 def _apart(wanted: Sequence[float]) -> list[float]:
