@@ -72,7 +72,7 @@ def measure(reports: Path, runs: int) -> dict[str, Any]:
 
 def main() -> None:
     """Measure and save."""
-    parser = measuring.arguments(__doc__, runs=3)
+    parser = measuring.arguments(__doc__, index=False, runs=3)
     parser.add_argument(
         "--reports", type=Path, default=measuring.REPORTS, help="folder of reports to ingest"
     )

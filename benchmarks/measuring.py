@@ -43,13 +43,18 @@ _RESAMPLES = 2000
 _SEED = 7
 
 
-def arguments(about: str | None, **defaults: int | float) -> argparse.ArgumentParser:
-    """A parser with the options that every benchmark has, and a number for each of ``defaults``."""
+def arguments(
+    about: str | None, index: bool = True, **defaults: int | float
+) -> argparse.ArgumentParser:
+    """A parser with the options that benchmarks share, and a number for each of ``defaults``."""
     parser = argparse.ArgumentParser(description=(about or "").partition("\n")[0])
     parser.add_argument(
         "--out", type=Path, default=ROOT / "build" / "bench", help="folder for the result"
     )
-    parser.add_argument("--index", type=Path, help="an index of the report, to save building it")
+    if index:
+        parser.add_argument(
+            "--index", type=Path, help="an index of the report, to save building it"
+        )
     for name, value in defaults.items():
         parser.add_argument(f"--{name}", type=type(value), default=value, help=f"default {value}")
     return parser
