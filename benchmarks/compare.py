@@ -17,6 +17,7 @@ import importlib.metadata
 import io
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -233,7 +234,7 @@ class Comparison:
                     if number:  # the first fills the machine's caches
                         seconds[system.file].append(time.perf_counter() - began)
         for name, values in seconds.items():
-            self.result[name]["start_seconds"] = round(sorted(values)[len(values) // 2], 2)
+            self.result[name]["start_seconds"] = round(statistics.median(values), 2)
             if RULER in seconds:
                 self.result[name]["start_ratio"] = measuring.ratio(values, seconds[RULER])
 
