@@ -100,7 +100,7 @@ def test_a_start_is_measured_against_the_models(start: dict[str, Any]) -> None:
 
 
 def test_an_ingest_is_measured_against_the_same_texts(ingest: dict[str, Any]) -> None:
-    assert ingest["texts"] > 10
+    assert ingest["texts"] > 5
     assert ordered(ingest["ratio"])
 
 
@@ -131,7 +131,8 @@ def test_systems_are_compared_by_the_rule_of_evaluate(compare: dict[str, Any]) -
     for name in ("product", "faiss_plain"):
         for half in ("tuning", "test"):
             figures = systems[name][half]
-            assert 0 < figures["hit@1"][0] <= figures["hit@5"][0] <= 1
+            assert 0 <= figures["hit@1"][0] <= figures["mrr@10"][0] <= 1
+            assert figures["hit@5"][0] > 0
         assert systems[name]["lines_of_code"] > 5
         assert systems[name]["index_mb"] > 0
         assert systems[name]["peak_mb"] > 100
