@@ -53,7 +53,14 @@ class Client:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
 
     def ask(self, question: str) -> bytes:
-        """The body of the answer."""
+        """The body of the answer; asked again if the server has closed an idle connection."""
+        try:
+            return self._asked(question)
+        except ConnectionError:
+            self._connection.close()
+            return self._asked(question)
+
+    def _asked(self, question: str) -> bytes:
         body = json.dumps({"question": question}).encode()
         headers = {"Content-Type": "application/json"}
         self._connection.request("POST", "/api/v1/ask", body, headers)

@@ -143,7 +143,8 @@ def compare(result: Result) -> str:
         [
             row["title"], str(row["lines_of_code"]), f"{row['p50_ms']:.1f}",
             f"{row['p99_ms']:.1f}", interval(row["ratio"]) if "ratio" in row else "",
-            f"{row['start_seconds']:.1f}", f"{row['peak_mb']:.0f}", f"{row['index_mb']:.1f}",
+            f"{row['start_seconds']:.1f}" if "start_seconds" in row else "",
+            f"{row['peak_mb']:.0f}", f"{row['index_mb']:.1f}",
             f"{row['ingest_seconds']:.0f}",
         ]
         for row in systems.values()
