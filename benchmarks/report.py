@@ -45,10 +45,11 @@ def measured_on(result: Result) -> str:
     """Machine, versions and date in one sentence."""
     on = result["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in on["versions"].items())
+    busy = " **The machine was busy with other work: a trial.**"
     return (
         f"Measured {on['date']} on {on['processor']}, {on['cores']} cores, "
         f"{on['memory_gib']} GiB, load {on['load_before']} before; Python {on['python']}, "
-        f"{versions}."
+        f"{versions}.{busy if on['load_before'] > on['cores'] / 2 else ''}"
     )
 
 
