@@ -59,7 +59,7 @@ class System:
 SYSTEMS = (
     System(RULER, "the model alone", ("sentence-transformers", "torch")),
     System("product", "tryghed-search"),
-    System("product_unaided", "tryghed-search, plain model, no reader questions"),
+    System("product_unaided", "tryghed-search, unaided"),
     System("faiss_plain", "sentence-transformers + FAISS", ("faiss-cpu",)),
     System("txtai_dense", "txtai, dense", ("txtai",)),
     System("txtai_hybrid", "txtai, hybrid", ("txtai",)),
