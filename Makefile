@@ -4,7 +4,7 @@ PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup run test lint soak sbom audit lock clean
+.PHONY: setup run test lint soak bench bench-peers sbom audit lock lock-peers clean
 
 setup: $(VENV)/.installed
 
@@ -33,6 +33,37 @@ soak: setup
 	$(BIN)/python benchmarks/soak.py
 	$(BIN)/python benchmarks/kills.py
 	$(BIN)/python -m pytest --hypothesis-profile soak tests/test_report_fuzz.py
+
+# Speed and quality against the bare model and against others; writes docs/performance.md.
+BENCHMARKS := limit start load stages compare
+OVER_INDEX := --index build/bench/index
+
+bench: setup build/peers/.installed
+	$(BIN)/tryghed-search ingest $(OVER_INDEX)
+	$(BIN)/python benchmarks/ingest.py >/dev/null
+	for name in $(BENCHMARKS); do \
+	    $(BIN)/python benchmarks/$$name.py $(OVER_INDEX) >/dev/null || exit 1; \
+	done
+	$(BIN)/python benchmarks/report.py
+
+bench-peers: setup build/peers/.installed
+	$(BIN)/tryghed-search ingest $(OVER_INDEX)
+	$(BIN)/python benchmarks/compare.py $(OVER_INDEX) >/dev/null
+	$(BIN)/python benchmarks/report.py
+
+# The others' own environment; the product's is never touched.
+build/peers/.installed: benchmarks/peers/requirements.lock
+	$(PYTHON) -m venv build/peers
+	build/peers/bin/pip install --quiet $$(grep '^torch==' benchmarks/peers/requirements.lock)
+	build/peers/bin/pip install --quiet --requirement benchmarks/peers/requirements.lock
+	touch $@
+
+# Exact versions of the others, from what is asked for in requirements.in.
+lock-peers:
+	rm -rf build/lock-peers && $(PYTHON) -m venv build/lock-peers
+	build/lock-peers/bin/pip install --quiet torch==2.13.0
+	build/lock-peers/bin/pip install --quiet --requirement benchmarks/peers/requirements.in
+	build/lock-peers/bin/pip freeze | sed 's/+cpu$$//' > benchmarks/peers/requirements.lock
 
 # What is installed, with its licences: build/sbom.json (CycloneDX) and build/licences.md.
 sbom: setup build/tools

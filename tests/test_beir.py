@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import ir_measures
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -127,6 +128,54 @@ def test_texts_that_are_empty_long_or_broken_are_ranked_like_any(
     found = beir.evaluate(encoder, corpus, queries, qrels)
     assert found["documents"] == 4
     assert found["recall@10"] == 1.0
+
+
+# --- against a known library ------
+
+
+def _by_the_library(
+    ranked: Sequence[str], judged: Mapping[str, int]
+) -> dict[ir_measures.measures.Measure, float]:
+    run = {"q": {document: float(-n) for n, document in enumerate(ranked)}}
+    kinds = [ir_measures.nDCG @ 10, ir_measures.R @ 10, ir_measures.RR @ 10]
+    found: dict[ir_measures.measures.Measure, float] = ir_measures.calc_aggregate(
+        kinds, {"q": dict(judged)}, run
+    )
+    return found
+
+
+def test_the_measures_are_those_of_the_librarys_own_example() -> None:
+    # From the README of ir-measures: per query nDCG@10 and RR, and their means.
+    qrels = {"Q0": {"D0": 0, "D1": 1}, "Q1": {"D0": 0, "D3": 2}}
+    ranked = {"Q0": ["D0", "D1"], "Q1": ["D3", "D0"]}
+    rows = [beir.measures(ranked[query], qrels[query]) for query in qrels]
+    assert rows[0]["ndcg@10"] == pytest.approx(0.6309297535714575)
+    assert sum(row["ndcg@10"] for row in rows) / 2 == pytest.approx(0.8154648767857288)
+    assert sum(row["mrr@10"] for row in rows) / 2 == 0.75
+    run = {"Q0": {"D0": 1.2, "D1": 1.0}, "Q1": {"D0": 2.4, "D3": 3.6}}
+    theirs = ir_measures.calc_aggregate([ir_measures.nDCG @ 10, ir_measures.R @ 10], qrels, run)
+    assert theirs[ir_measures.nDCG @ 10] == pytest.approx(0.8154648767857288)
+    ours = sum(row["recall@10"] for row in rows) / 2
+    assert theirs[ir_measures.R @ 10] == pytest.approx(ours)
+
+
+@settings(max_examples=200)
+@given(
+    ranked=st.lists(st.integers(0, 40).map("d{}".format), min_size=1, max_size=25, unique=True),
+    judged=st.dictionaries(st.integers(0, 40).map("d{}".format), st.integers(0, 3), min_size=1),
+)
+def test_the_measures_are_the_librarys_on_any_ranking(
+    ranked: list[str], judged: dict[str, int]
+) -> None:
+    if not any(judged.values()):
+        judged["d1"] = 1
+    ours, theirs = beir.measures(ranked, judged), _by_the_library(ranked, judged)
+    for name, kind in (
+        ("ndcg@10", ir_measures.nDCG @ 10),
+        ("recall@10", ir_measures.R @ 10),
+        ("mrr@10", ir_measures.RR @ 10),
+    ):
+        assert ours[name] == pytest.approx(theirs[kind], abs=1e-6), name
 
 
 # --- reading --------------------------------------------------------------------------------------

@@ -1,0 +1,180 @@
+"""The benchmarks in short: that each runs, and that what it tells is right. No time is judged."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import ROOT
+
+BENCHMARKS = ROOT / "benchmarks"
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the results are kept, for the report."""
+    return tmp_path_factory.mktemp("bench")
+
+
+def ran(name: str, out: Path, *arguments: str | Path) -> dict[str, Any]:
+    """What a benchmark wrote, after it ended with 0."""
+    done = subprocess.run(
+        [sys.executable, BENCHMARKS / f"{name}.py", "--out", out, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=500,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    told: dict[str, Any] = json.loads((out / f"{name}.json").read_text(encoding="utf-8"))
+    assert told["machine"]["cores"] >= 1
+    assert told["machine"]["versions"]["torch"]
+    return told
+
+
+@pytest.fixture(scope="module")
+def limit(out: Path, index_folder: Path) -> dict[str, Any]:
+    return ran("limit", out, "--questions", "6", "--index", index_folder)
+
+
+@pytest.fixture(scope="module")
+def start(out: Path, index_folder: Path) -> dict[str, Any]:
+    return ran("start", out, "--runs", "1", "--index", index_folder)
+
+
+@pytest.fixture(scope="module")
+def ingest(out: Path) -> dict[str, Any]:
+    return ran("ingest", out, "--runs", "1", "--reports", ROOT / "tests" / "reports")
+
+
+@pytest.fixture(scope="module")
+def load(out: Path, index_folder: Path) -> dict[str, Any]:
+    return ran(
+        "load", out, "--index", index_folder, "--seconds", "2", "--runs", "1",
+        "--connections", "1", "4",
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def stages(out: Path, index_folder: Path) -> dict[str, Any]:
+    return ran("stages", out, "--index", index_folder, "--questions", "4", "--runs", "1")
+
+
+@pytest.fixture(scope="module")
+def compare(out: Path, index_folder: Path) -> dict[str, Any]:
+    return ran(
+        "compare", out, "--index", index_folder, "--questions", "8", "--starts", "1",
+        "--peers", sys.executable, "--only", "bare_model", "product", "faiss_plain",
+    )  # fmt: skip
+
+
+def ordered(figure: list[float]) -> bool:
+    """Whether a ratio lies in its interval, and none of it is nothing."""
+    value, low, high = figure
+    return 0 < low <= value <= high
+
+
+def test_an_answer_is_measured_in_every_way_against_its_model(limit: dict[str, Any]) -> None:
+    assert limit["questions"] == 6
+    assert len(limit["ways"]) == 8
+    assert all(ordered(row["ratio"]) for row in limit["ways"].values())
+    assert limit["ways"]["sentence-transformers encode_query"]["ratio"] == [1, 1, 1]
+    # What is remembered is not asked of the model again.
+    ways = {name: row["median_ms"] for name, row in limit["ways"].items()}
+    assert ways["repeated, in process"] < ways["in process"]
+    assert ways["repeated, over HTTP"] < ways["over HTTP"]
+
+
+def test_a_start_is_measured_against_the_models(start: dict[str, Any]) -> None:
+    ways = start["ways"]
+    assert ways["bare Python"]["seconds"] < ways["tryghed-search --help"]["seconds"]
+    assert ways["tryghed-search --help"]["seconds"] < ways["bare model"]["seconds"]
+    assert ways["bare model"]["peak_mb"] > 10 * ways["bare Python"]["peak_mb"]
+
+
+def test_an_ingest_is_measured_against_the_same_texts(ingest: dict[str, Any]) -> None:
+    assert ingest["texts"] > 5
+    assert ordered(ingest["ratio"])
+
+
+def test_under_load_answers_are_counted_and_what_is_too_much_is_refused(
+    load: dict[str, Any],
+) -> None:
+    assert list(load["connections"]) == ["1", "4"]
+    for row in load["connections"].values():
+        assert row["answers_per_second"] > 0
+        assert row["p50_ms"] <= row["p95_ms"] <= row["p99_ms"]
+        assert row["refused_share"] == 0
+    (flood,) = load["ten_times_capacity"]
+    assert set(flood["statuses"]) <= {"200", "503"}
+    assert flood["refused_share"] > 0
+    assert flood["health_asked"] > 0
+
+
+def test_the_stages_of_answer_and_start_are_told_apart(stages: dict[str, Any]) -> None:
+    told = stages["answer"]["stages"]
+    assert "encoder" in told
+    assert sum(row["share"] for row in told.values()) == pytest.approx(1, abs=0.05)
+    assert stages["start"]["stages"]["import torch"]["seconds"] > 0
+
+
+def test_systems_are_compared_by_the_rule_of_evaluate(compare: dict[str, Any]) -> None:
+    systems = compare["systems"]
+    assert list(systems) == ["bare_model", "product", "faiss_plain"]
+    for name in ("product", "faiss_plain"):
+        for half in ("tuning", "test"):
+            figures = systems[name][half]
+            assert 0 <= figures["hit@1"][0] <= figures["mrr@10"][0] <= 1
+            assert figures["hit@5"][0] > 0
+        assert systems[name]["lines_of_code"] > 5
+        assert systems[name]["index_mb"] > 0
+        assert systems[name]["peak_mb"] > 100
+    assert systems["bare_model"]["start_ratio"] == [1, 1, 1]
+    assert "test" not in systems["bare_model"]
+
+
+def test_lines_of_code_are_those_that_hold_code() -> None:
+    source = (
+        '"""Doc."""\n\n# why\nimport os\n\n\n'
+        'def f(\n    a,\n):\n    """Doc."""\n    return a  # x\n'
+    )
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]);"
+        "import compare; print(compare.lines_of_code(sys.argv[2]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, BENCHMARKS, source], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "5"
+
+
+@pytest.mark.usefixtures("limit", "start", "ingest", "load", "stages", "compare")
+def test_the_report_writes_every_table_and_both_plots(out: Path, tmp_path: Path) -> None:
+    page = tmp_path / "performance.md"
+    shutil.copy(ROOT / "docs" / "performance.md", page)
+    command = [
+        sys.executable, BENCHMARKS / "report.py", "--results", out, "--page", page,
+        "--images", tmp_path,
+    ]  # fmt: skip
+    for _ in range(2):  # the second time over what the first wrote
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        written = page.read_text(encoding="utf-8")
+    assert "not measured" not in done.stdout
+    for name in ("limit", "load", "start", "ingest", "compare", "stages"):
+        between = written.partition(f"<!-- {name} -->")[2].partition(f"<!-- /{name} -->")[0]
+        assert "Measured " in between, name
+    for name in ("latency-load", "quality-latency"):
+        picture = ET.parse(tmp_path / f"{name}.svg").getroot()  # noqa: S314 our own
+        assert picture.find("{http://www.w3.org/2000/svg}title") is not None
+    page.write_text(written.replace("<!-- load -->", ""), encoding="utf-8")
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "markers of 'load'" in done.stderr
