@@ -99,12 +99,30 @@ def _progress(label: str) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def _build(settings: Settings, loader: Loader) -> Manifest:
+def _build(settings: Settings, loader: Loader) -> tuple[Manifest, int]:
+    """Build the index; how many of its texts were embedded for it, the others being kept ones."""
     from tryghed_search import build
+    from tryghed_search.errors import IndexWriteError
     from tryghed_search.loading import reports_folder
 
-    with _progress("Embedding") as progress:
-        return build.build_index(reports_folder(settings), loader.folder, loader.encoder, progress)
+    embedded = 0
+    with _progress("Embedding") as show:
+
+        def progress(done: int, total: int) -> None:
+            nonlocal embedded
+            embedded = done
+            show(done, total)
+
+        try:
+            manifest = build.rebuild(
+                reports_folder(settings), loader.folder, lambda: loader.encoder, progress
+            )
+        except KeyboardInterrupt:
+            raise IndexWriteError(
+                "Stopped. The old index, if there is one, is untouched, and what is embedded is "
+                "kept: the next 'tryghed-search ingest' goes on from there."
+            ) from None
+    return manifest, embedded
 
 
 @app.callback()
@@ -126,13 +144,15 @@ def ingest(index: IndexOption = None, model: ModelOption = None) -> None:
     """Parse the reports, cut them into passages, embed them and write the index."""
     settings = _settings(index, model)
     folder = settings.index_folder()
-    manifest = _build(settings, _loader(settings))
+    manifest, embedded = _build(settings, _loader(settings))
     counts = manifest.counts
     typer.echo(
         f"Built {folder}: {counts['reports']} report(s), {counts['sections']} sections, "
         f"{counts['passages']} passages, {counts['vectors']} vectors "
         f"({manifest.model.name}, {manifest.model.dimension} dimensions)."
     )
+    if embedded < counts["vectors"]:
+        typer.echo(f"Embedded {embedded} texts; the others were kept from an earlier ingest.")
 
 
 @app.command()
