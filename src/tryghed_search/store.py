@@ -349,4 +349,5 @@ def _report(data: Mapping[str, Any]) -> Report:
         )
         for passage in data["passages"]
     )
-    return Report(**{**data, "sections": sections, "passages": passages})
+    examples = tuple((language, question) for language, question in data.get("examples", ()))
+    return Report(**{**data, "sections": sections, "passages": passages, "examples": examples})
