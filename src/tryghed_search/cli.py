@@ -158,9 +158,9 @@ def add(
 ) -> None:
     """Draft a new report from a document, for an editor to correct before the next ingest."""
     from tryghed_search import adding
-    from tryghed_search.loading import reports_folder
+    from tryghed_search.loading import own_reports_folder
 
-    folder = reports_folder(_settings(reports=reports))
+    folder = own_reports_folder(_settings(reports=reports))
     added = adding.add(document, folder, report=report, title=title, publisher=publisher)
     typer.echo(
         f"Drafted {added.folder}: {added.sections} sections, {added.passages} passages. "
