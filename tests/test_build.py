@@ -292,7 +292,12 @@ def test_an_outline_that_does_not_fit_leaves_the_old_index(
     with pytest.raises(OutlineError, match="Drivhuset: / Tomater / og kål"):
         build.build_index(reports, index, encoder)
     assert store.load(index, encoder.identity)[0] == before
-    assert {path.name for path in index.iterdir()} == {".lock", "manifest.json", before.folder}
+    assert {path.name for path in index.iterdir()} == {
+        ".lock",
+        "encoded",
+        "manifest.json",
+        before.folder,
+    }
 
 
 def test_the_built_index_answers(contents: store.Contents, encoder: Encoder) -> None:

@@ -527,3 +527,40 @@ def test_an_outline_that_does_not_fit_is_named_with_its_file(tmp_path: Path) -> 
     (folder / "outline.toml").write_text(changed('Om haven"]', 'Om gården"]'), encoding="utf-8")
     with pytest.raises(OutlineError, match=re.escape(str(folder / "outline.toml"))):
         read_reports(tmp_path)
+
+
+# --- what belongs to one report -------------------------------------------------------------------
+
+ONE = """
+[report]
+id = "r"
+title = "T"
+publisher = "P"
+language = "da"
+{more}
+[[section]]
+slug = "a"
+title = "A"
+opens = ["A"]
+kind = "chapter"
+audiences = ["{role}"]
+"""
+
+
+def test_a_report_may_be_for_roles_of_its_own() -> None:
+    more = 'roles = ["skoleleder", "forælder"]'
+    found = parse(ONE.format(more=more, role="forælder"), "A\n\nTekst.")
+    assert found.declared[0].section.audiences == ("forælder",)
+    with pytest.raises(OutlineError, match="known are skoleleder, forælder"):
+        parse(ONE.format(more=more, role="leder"), "A\n\nTekst.")
+    with pytest.raises(OutlineError, match=r"roles of \[report\] must be a list of texts"):
+        parse(ONE.format(more="roles = 7", role="leder"), "A\n\nTekst.")
+
+
+def test_a_report_offers_questions_of_its_own() -> None:
+    more = '[examples]\nda = ["Hvad?", "Hvem?"]\nen = ["What?"]'
+    found = parse(ONE.format(more=more, role="leder"), "A\n\nTekst.")
+    assert found.examples == (("da", "Hvad?"), ("da", "Hvem?"), ("en", "What?"))
+    for wrong in ('[examples]\nda = "Hvad?"', '[examples]\nda = [""]'):
+        with pytest.raises(OutlineError, match=r"\[examples\] must be a table of languages"):
+            parse(ONE.format(more=wrong, role="leder"), "A\n\nTekst.")

@@ -195,7 +195,7 @@ def test_the_facets_count_every_value_that_can_be_filtered_by(
     facets = client.get("/api/v1/meta").json()["facets"]
     assert facets.keys() >= {"kind", "municipality", "audience"}
     counted = {facet["value"]: facet["count"] for facet in facets["kind"]}
-    assert counted.keys() == set(KINDS)
+    assert counted.keys() == set(KINDS) - {"chapter"}  # which is for reports of another shape
     assert sum(counted.values()) == len(report.passages)
     municipalities = {facet["value"]: facet["count"] for facet in facets["municipality"]}
     held = [p for p in report.passages if "Hjørring" in p.municipalities]

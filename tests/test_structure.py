@@ -16,17 +16,17 @@ SOURCE = ROOT / "src" / "tryghed_search"
 PACKAGE = "tryghed_search"
 
 LAYERS: tuple[tuple[str, str], ...] = (
-    ("the words that all share", "passages errors"),
+    ("the words that all share", "passages errors documents"),
     ("pure: language and numbers", "answer_types danish denmark notices confidence ranking"),
-    ("pure, with their help", "outline places quoting wording"),
-    ("pure, from those", "chunking conversation finding reader_questions topics"),
-    ("the model that comes along", "bundled"),
+    ("pure, with their help", "outline places quoting wording blocks"),
+    ("pure, from those", "chunking conversation drafting finding reader_questions topics"),
+    ("the model that comes along, others' documents", "bundled extracting"),
     ("the model, FAISS, BM25", "embedding vectors lexical reader"),
     ("a second model, by setting", "reranking"),
-    ("token vectors", "tokens"),
-    ("the index on disk", "store"),
+    ("token vectors, writing to a folder", "tokens locking"),
+    ("the index on disk", "store pieces"),
     ("settings, ingest, measuring", "settings build metrics logs"),
-    ("scores", "scoring"),
+    ("scores, documents made reports", "scoring adding"),
     ("search", "search"),
     ("measuring, loading, readers' opinions", "evaluation beir loading headers feedback"),
     ("around requests", "engine limits observing connections"),
@@ -57,6 +57,9 @@ ONLY_IN = {
     "uvicorn": {"connections", "running"},
     "prometheus_client": {"app", "metrics", "running"},
     "typer": {"cli"},
+    "pypdfium2": {"extracting"},
+    "docx": {"extracting"},
+    "markdown_it": {"extracting"},
     "pydantic_settings": {"settings"},
 }
 HEAVY = {"faiss", "sentence_transformers", "bm25s", "torch", "transformers", "fastapi", "numpy"}

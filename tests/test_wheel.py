@@ -136,3 +136,18 @@ def test_the_installed_wheel_answers_a_question_from_any_folder(
     assert "83%" in answer["answer"]["text"]
     assert answer["passages"][0]["citation"]["page"] == 11
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_report_is_not_added_where_an_upgrade_would_take_it_away(
+    installed: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "a.txt").write_text("Titel\n\nEn tekst.", encoding="utf-8")
+    script = installed / "bin" / "tryghed-search"
+    add = [sys.executable, script, "add", tmp_path / "a.txt"]
+    environment = {**os.environ, "PYTHONPATH": str(installed)}
+    said = subprocess.run(add, env=environment, capture_output=True, text=True, check=False)
+    assert said.returncode == 1
+    assert "name a folder of your own with --reports or TRYGHED_REPORTS" in said.stderr
+    assert said.stderr.count("\n") == 1
+    subprocess.run([*add, "--reports", tmp_path / "mine"], env=environment, check=True)
+    assert (tmp_path / "mine" / "a" / "outline.toml").is_file()

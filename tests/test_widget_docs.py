@@ -177,7 +177,7 @@ def test_the_web_parts_lines_make_a_search(guest: Page, host: Host, widget_url: 
 
 def test_every_attribute_is_in_the_table() -> None:
     asked = set(re.findall(r'getAttribute\("(\w+)"\)', SOURCE)) | {"lang"}
-    filters = {"kind", "municipality", "audience"}
+    filters = {"kind", "municipality", "audience", "report"}
     assert set(names(section("The two lines").partition("| event")[0])) == asked | filters
 
 

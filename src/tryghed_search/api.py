@@ -66,6 +66,7 @@ class AskRequest(BaseModel):
     kind: FilterValues = Field(default_factory=list)
     municipality: FilterValues = Field(default_factory=list)
     audience: FilterValues = Field(default_factory=list)
+    report: FilterValues = Field(default_factory=list, description="Ids of reports.")
 
 
 class FeedbackRequest(AskRequest):
@@ -207,7 +208,12 @@ class MetaResponse(BaseModel):
 
 def question_of(request: AskRequest) -> Question:
     """A question as it came over the wire or from the command line."""
-    filters = Filters(tuple(request.kind), tuple(request.municipality), tuple(request.audience))
+    filters = Filters(
+        tuple(request.kind),
+        tuple(request.municipality),
+        tuple(request.audience),
+        reports=tuple(request.report),
+    )
     return Question(request.question, tuple(request.history), request.limit, filters)
 
 
@@ -322,9 +328,15 @@ async def sections(
     kind: Annotated[FilterValues | None, Query()] = None,
     municipality: Annotated[FilterValues | None, Query()] = None,
     audience: Annotated[FilterValues | None, Query()] = None,
+    report: Annotated[FilterValues | None, Query()] = None,
 ) -> SectionsResponse:
     """Ranked by what all of their passages say; without ``q`` all of them in report order."""
-    filters = Filters(tuple(kind or ()), tuple(municipality or ()), tuple(audience or ()))
+    filters = Filters(
+        tuple(kind or ()),
+        tuple(municipality or ()),
+        tuple(audience or ()),
+        reports=tuple(report or ()),
+    )
     hits = await serving.sections(q, filters)
     return SectionsResponse(
         query=q, sections=[_section_model(hit, serving.reports) for hit in hits]
@@ -360,6 +372,7 @@ async def meta(serving: Current) -> MetaResponse:
             "municipality": _counted(value for p in passages for value in p.municipalities),
             "audience": _counted(value for p in passages for value in p.audiences),
             "theme": _counted(value for p in passages for value in p.themes),
+            "report": _counted(p.report for p in passages),
         },
         model=ModelMeta(
             name=model.name, version=model.version, sha256=model.sha256, dimension=model.dimension

@@ -65,7 +65,7 @@ def create_app(
 
     app = FastAPI(
         title="tryghed-search",
-        summary="Søgning i TrygFondens rapport Lokal Tryghed i praksis, med rapportens egne ord.",
+        summary="Søgning i rapporter, med rapporternes egne ord.",
         version=version("tryghed-search"),
         lifespan=lifespan,
         docs_url=None,

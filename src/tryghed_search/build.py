@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,9 @@ import numpy as np
 from tryghed_search import chunking, danish, outline, reader_questions, store
 from tryghed_search.errors import OutlineError
 from tryghed_search.lexical import LexicalIndex
+from tryghed_search.locking import writing
 from tryghed_search.passages import Passage, Report
+from tryghed_search.pieces import Kind, Pieces, cut
 from tryghed_search.reader_questions import ReaderQuestions
 from tryghed_search.tokens import TokenVectors, sentence_numbers
 from tryghed_search.vectors import VectorIndex
@@ -21,9 +24,11 @@ from tryghed_search.vectors import VectorIndex
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from tryghed_search.embedding import Encoder
+    from tryghed_search.embedding import Encoded, Encoder
 
 TEXT, OUTLINE, QUESTIONS = "report.txt", "outline.toml", "questions.toml"
+ENCODED = "encoded"
+"""The folder in the index's with what earlier ingests have embedded."""
 
 Progress = Callable[[int, int], None]
 """Called with how many texts are embedded and how many there are."""
@@ -100,35 +105,40 @@ def embedded_text(passage: Passage) -> str:
 
 
 def embed(
-    sources: Sequence[Source], encoder: Encoder, progress: Progress | None = None
+    sources: Sequence[Source],
+    encoder: Encoder,
+    progress: Progress | None = None,
+    kept: Pieces | None = None,
 ) -> store.Contents:
-    """Embed every passage, sentence and reader question and put the index together."""
+    """Embed every passage, sentence and reader question and put the index together.
+
+    What is among the ``kept`` pieces is taken from there, and what is not is kept there.
+    ``progress`` counts the texts that are embedded now.
+    """
     reports = tuple(source.report for source in sources)
     passages = [passage for report in reports for passage in report.passages]
     asked = {k: v for source in sources for k, v in source.reader_questions.items()}
-    texts = [embedded_text(passage) for passage in passages]
-    sentences = [p.text[start:end] for p in passages for start, end in p.sentences]
-    questions = [q for p in passages if p.id in asked for q, _ in asked[p.id].answered]
-    questions += [q for p in passages if p.id in asked for q in asked[p.id].unanswered]
-    total, done = len(texts) + len(sentences) + len(questions), 0
-
-    def report_progress(more: int) -> None:
-        nonlocal done
-        done += more
-        if progress is not None:
-            progress(done, total)
-
-    encoded = encoder.encode_documents(texts, report_progress)
-    pooled = [
-        *(e.pooled for e in encoded),
-        *(e.pooled for e in encoder.encode_documents(sentences, report_progress)),
-        *(e.pooled for e in encoder.encode_questions(questions, report_progress)),
+    given = [[asked[p.id] for p in report.passages if p.id in asked] for report in reports]
+    # Of each report by itself, in the order of ``_rows``.
+    passage_texts = [[embedded_text(p) for p in report.passages] for report in reports]
+    sentences = [
+        [p.text[start:end] for p in report.passages for start, end in p.sentences]
+        for report in reports
     ]
+    answered = [[question for g in some for question, _ in g.answered] for some in given]
+    unanswered = [[question for g in some for question in g.unanswered] for some in given]
+    work: list[tuple[Kind, list[str]]] = [
+        *(("passage", texts) for texts in passage_texts),
+        *(("sentence", texts) for texts in sentences),
+        *(("question", texts) for texts in (*answered, *unanswered)),
+    ]
+    every = _encoded(work, encoder, progress, kept)
+    encoded = every[: len(passages)]
     return store.Contents(
         reports=reports,
-        municipalities={k: v for s in sources for k, v in s.municipalities.items()},
+        municipalities=_spellings(sources),
         reader_questions={passage: given.suggest for passage, given in asked.items()},
-        vectors=VectorIndex.build(np.stack(pooled)),
+        vectors=VectorIndex.build(np.stack([e.pooled for e in every])),
         rows=_rows(passages, asked),
         tokens=TokenVectors.build(
             encoded,
@@ -140,6 +150,51 @@ def embed(
         words=LexicalIndex.build(word_terms(passages)),
         grams=LexicalIndex.build([danish.grams(with_headings(p)) for p in passages]),
     )
+
+
+def _encoded(
+    work: Sequence[tuple[Kind, Sequence[str]]],
+    encoder: Encoder,
+    progress: Progress | None,
+    kept: Pieces | None,
+) -> list[Encoded]:
+    """The encodings of all texts, in their order; finished pieces are kept at once."""
+    pieces = [(kind, texts) for kind, every in work for texts in cut(every)]
+    found = [kept.find(kind, texts) if kept else None for kind, texts in pieces]
+    missing = [number for number, encoded in enumerate(found) if encoded is None]
+    # Long and short texts mixed, so that what is left takes as long as what is done tells.
+    missing.sort(key=lambda number: hashlib.sha256(pieces[number][1][0].encode()).digest())
+    total, done = sum(len(pieces[number][1]) for number in missing), 0
+
+    def report_progress(more: int) -> None:
+        nonlocal done
+        done += more
+        if progress is not None:
+            progress(done, total)
+
+    for number in missing:
+        kind, texts = pieces[number]
+        encode = encoder.encode_questions if kind == "question" else encoder.encode_documents
+        encoded = encode(texts, report_progress)
+        if kind != "passage":
+            encoded = [_without_tokens(e) for e in encoded]
+        if kept:
+            kept.keep(kind, texts, encoded)
+        found[number] = encoded
+    return [e for encoded in found for e in encoded or ()]
+
+
+def _without_tokens(encoded: Encoded) -> Encoded:
+    return replace(encoded, tokens=encoded.tokens[:0], ids=encoded.ids[:0], spans=encoded.spans[:0])
+
+
+def _spellings(sources: Sequence[Source]) -> dict[str, tuple[str, ...]]:
+    """The municipalities of all reports, with every spelling that one of them gives."""
+    found: dict[str, tuple[str, ...]] = {}
+    for source in sources:
+        for name, spellings in source.municipalities.items():
+            found[name] = tuple(dict.fromkeys((*found.get(name, ()), *spellings)))
+    return found
 
 
 def _rows(
@@ -180,12 +235,26 @@ def word_terms(passages: Sequence[Passage]) -> list[list[str]]:
 def build_index(
     reports: Path, index: Path, encoder: Encoder, progress: Progress | None = None
 ) -> store.Manifest:
+    """As ``rebuild``, with a model that is loaded."""
+    return rebuild(reports, index, lambda: encoder, progress)
+
+
+def rebuild(
+    reports: Path, index: Path, load: Callable[[], Encoder], progress: Progress | None = None
+) -> store.Manifest:
     """Read, cut, embed and write; the old index stays in force until the last step.
 
-    Raises ``OutlineError`` or ``IndexWriteError``.
+    Only texts that an earlier ingest with the same model has not embedded are embedded, and what is
+    finished outlives an end at any moment. The model is loaded once reports and folder are found to
+    be fit. Raises ``OutlineError``, ``IndexWriteError``, also at once when another ingest is under
+    way, or ``ModelError``.
     """
     sources = read_reports(reports)
-    store.ensure_writable(index)
-    contents = embed(sources, encoder, progress)
-    built = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    return store.write(index, contents, encoder.identity, built)
+    with writing(index):
+        encoder = load()
+        kept = Pieces(index / ENCODED, encoder.identity)
+        contents = embed(sources, encoder, progress, kept)
+        built = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        manifest = store.write_held(index, contents, encoder.identity, built)
+        kept.tidy()
+    return manifest

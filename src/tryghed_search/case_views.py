@@ -16,6 +16,7 @@ FACETS = {
     "kinds": "kind",
     "municipalities": "municipality",
     "themes": "theme",
+    "reports": "report",
 }
 """What can be chosen by, and what each is called in addresses, as in the API."""
 

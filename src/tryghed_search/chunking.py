@@ -15,12 +15,13 @@ from itertools import pairwise
 from tryghed_search import danish
 from tryghed_search.errors import OutlineError
 from tryghed_search.outline import Declared, Outline, fold
-from tryghed_search.passages import Block, Passage, Report, Role, Span
+from tryghed_search.passages import Block, Passage, Report, Role, Section, Span
 
 MAX_LENGTH = 1000
 """Characters of a passage's text at most."""
 
 _SENTENCE_END = re.compile(r"[.!?…][\"'»«”’)\]]*$")
+_LINE = re.compile(r"[^\n]*\n|[^\n]+")
 _ITEM = re.compile(r"(?:[-•]|\d{1,3}[.)])\s")
 _CUT_INSIDE_A_PARAGRAPH = 1e6
 """Cost of a cut inside a paragraph: more than any imbalance between parts of MAX_LENGTH."""
@@ -67,6 +68,7 @@ def report_from(outline: Outline, text: str) -> Report:
         text=text,
         sections=tuple(d.section for d in outline.declared if d.leave_out is None),
         passages=tuple(passages),
+        examples=outline.examples,
     )
 
 
@@ -97,7 +99,7 @@ def _passages(
                 entry=section.entry,
                 path=(*section.path, heading) if heading else section.path,
                 kind=section.kind,
-                page=section.page,
+                page=_page(section, text, start),
                 page_stated=section.page_stated,
                 municipalities=_named(quoted, section.municipalities, names),
                 themes=section.themes,
@@ -112,6 +114,14 @@ def _passages(
                     for s, e in _sentences(quoted[block.start : block.end], block.role)
                 ),
             )
+
+
+def _page(section: Section, text: str, start: int) -> int | None:
+    """The section's page, and one more for every form feed from its first word to ``start``."""
+    if section.page is None:
+        return None
+    opening = text[section.start : start]
+    return section.page + opening.count("\f", len(opening) - len(opening.lstrip()))
 
 
 def _named(
@@ -207,7 +217,7 @@ def _lines_joined(text: str, start: int, end: int, units: set[str]) -> Iterator[
     """Lines up to a blank one as one paragraph; list items and units stand for themselves."""
     waiting: _Block | None = None
     at = start
-    for line in text[start:end].splitlines(keepends=True):
+    for line in _LINE.findall(text, start, end):
         stripped = line.strip()
         begins = at + len(line) - len(line.lstrip())
         ends = begins + len(stripped)

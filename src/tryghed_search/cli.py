@@ -11,8 +11,6 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="tryghed-search",
-    help="Ask TrygFonden's report Lokal Tryghed i praksis and get its own words, with citations.",
+    help="Ask reports in everyday language and get their own words, with citations.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -39,6 +37,14 @@ ModelOption = Annotated[
     str | None,
     typer.Option(
         "--model", help="'bundled', a model folder or name [env: TRYGHED_MODEL]", show_default=False
+    ),
+]
+ReportsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--reports",
+        help="Folder with one folder per report [env: TRYGHED_REPORTS]",
+        show_default=False,
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
@@ -83,30 +89,30 @@ def _loader(settings: Settings) -> Loader:
     return Loader(settings)
 
 
-@contextmanager
-def _progress(label: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on standard error; silent where that is no terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed}/{task.total}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task(label, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-def _build(settings: Settings, loader: Loader) -> Manifest:
-    from tryghed_search import build
+def _build(settings: Settings, loader: Loader) -> tuple[Manifest, int]:
+    """Build the index; how many of its texts were embedded for it, the others being kept ones."""
+    from tryghed_search import build, printing
+    from tryghed_search.errors import IndexWriteError
     from tryghed_search.loading import reports_folder
 
-    with _progress("Embedding") as progress:
-        return build.build_index(reports_folder(settings), loader.folder, loader.encoder, progress)
+    embedded = 0
+    with printing.progress("Embedding") as show:
+
+        def progress(done: int, total: int) -> None:
+            nonlocal embedded
+            embedded = done
+            show(done, total)
+
+        try:
+            manifest = build.rebuild(
+                reports_folder(settings), loader.folder, lambda: loader.encoder, progress
+            )
+        except KeyboardInterrupt:
+            raise IndexWriteError(
+                "Stopped. The old index, if there is one, is untouched, and what is embedded is "
+                "kept: the next 'tryghed-search ingest' goes on from there."
+            ) from None
+    return manifest, embedded
 
 
 @app.callback()
@@ -124,17 +130,47 @@ def _before(
 
 
 @app.command()
-def ingest(index: IndexOption = None, model: ModelOption = None) -> None:
-    """Parse the reports, cut them into passages, embed them and write the index."""
-    settings = _settings(index, model)
+def ingest(
+    index: IndexOption = None, model: ModelOption = None, reports: ReportsOption = None
+) -> None:
+    """Parse the reports, cut them into passages, embed what is new and write the index."""
+    settings = _settings(index, model, reports=reports)
     folder = settings.index_folder()
-    manifest = _build(settings, _loader(settings))
+    manifest, embedded = _build(settings, _loader(settings))
     counts = manifest.counts
     typer.echo(
         f"Built {folder}: {counts['reports']} report(s), {counts['sections']} sections, "
         f"{counts['passages']} passages, {counts['vectors']} vectors "
         f"({manifest.model.name}, {manifest.model.dimension} dimensions)."
     )
+    if embedded < counts["vectors"]:
+        typer.echo(f"Embedded {embedded} texts; the others were kept from an earlier ingest.")
+
+
+@app.command()
+def add(
+    document: Annotated[Path, typer.Argument(metavar="REPORT", help="A .pdf, .docx, .md or .txt.")],
+    reports: ReportsOption = None,
+    report: Annotated[
+        str | None,
+        typer.Option("--id", help="The report's id: a-z, 0-9 and '-'. Default: the file's name."),
+    ] = None,
+    title: Annotated[str | None, typer.Option(help="Default: what the file says.")] = None,
+    publisher: Annotated[str | None, typer.Option(help="Default: the file's author.")] = None,
+) -> None:
+    """Draft a new report from a document, for an editor to correct before the next ingest."""
+    from tryghed_search import adding
+    from tryghed_search.loading import own_reports_folder
+
+    folder = own_reports_folder(_settings(reports=reports))
+    added = adding.add(document, folder, report=report, title=title, publisher=publisher)
+    typer.echo(
+        f"Drafted {added.folder}: {added.sections} sections, {added.passages} passages. "
+        "Not sure of:"
+    )
+    for doubt in added.doubts:
+        typer.echo(f"- {doubt}")
+    typer.echo(f"Correct {added.folder / 'outline.toml'}, then run 'tryghed-search ingest'.")
 
 
 @app.command()
@@ -143,12 +179,16 @@ def ask(
     as_json: JsonOption = False,
     limit: Annotated[int, typer.Option(help="How many passages, 1 to 20.")] = 5,
     kind: Annotated[
-        list[str] | None, typer.Option(help="case, typology, trend, guide or intro; repeatable.")
+        list[str] | None,
+        typer.Option(help="case, typology, trend, guide, intro or chapter; repeatable."),
     ] = None,
     municipality: Annotated[list[str] | None, typer.Option(help="Repeatable.")] = None,
     audience: Annotated[
         list[str] | None,
         typer.Option(help="politiker, leder or udførende medarbejder; repeatable."),
+    ] = None,
+    report: Annotated[
+        list[str] | None, typer.Option(help="Id of a report; repeatable. Default: all.")
     ] = None,
     history: Annotated[
         list[str] | None, typer.Option(help="An earlier question, oldest first; repeatable.")
@@ -171,6 +211,7 @@ def ask(
             kind=kind or [],
             municipality=municipality or [],
             audience=audience or [],
+            report=report or [],
         )
     except ValidationError as error:
         raise BadQuestionError(problems.said(error.errors())) from None
@@ -307,9 +348,9 @@ def evaluate(
     if given and (len(given) < 3 or questions is not None):
         raise typer.BadParameter("--corpus, --queries and --qrels go together, without QUESTIONS.")
     if corpus is not None and queries is not None and qrels is not None:
-        from tryghed_search import beir
+        from tryghed_search import beir, printing
 
-        with _progress("Embedding") as progress:
+        with printing.progress("Embedding") as progress:
             result = beir.evaluate(_loader(settings).encoder, corpus, queries, qrels, progress)
         typer.echo(
             json.dumps(result) if as_json else "\n".join(f"{k}\t{v}" for k, v in result.items())
@@ -333,19 +374,8 @@ def _evaluate_questions(
     _, searcher = _loader(settings).load()
     systems = ranking.PARTS_LEFT_OUT if ablation else ranking.ALONE
     systems = {**systems, "product": ranking.Weights()}
-    tables: dict[str, dict[str, dict[str, Any]]] = {}
-    outcomes: list[evaluation.Outcome] = []
-    with _progress("Asking") as progress:
-        done, total = 0, len(labelled) * len(systems)
-
-        def one_more() -> None:
-            nonlocal done
-            done += 1
-            progress(done, total)
-
-        for name, weights in systems.items():
-            outcomes = evaluation.run(searcher.weighing(weights), labelled, one_more)
-            tables[name] = evaluation.figures(outcomes)
+    with printing.progress("Asking") as progress:
+        tables, outcomes = evaluation.compare(searcher, labelled, systems, progress)
     if as_json:
         typer.echo(json.dumps({name: evaluation.as_json(table) for name, table in tables.items()}))
         return

@@ -3,6 +3,7 @@
 TryghedError
 ├── SettingsError       a setting that cannot be used
 ├── OutlineError        an outline that does not fit its text
+├── DocumentError      a document that cannot be made a report
 ├── QuestionsError      a file of labelled questions that cannot be read
 ├── ModelError          a model that is missing, damaged or unusable
 ├── NoIndexError        no index where one was looked for
@@ -29,6 +30,10 @@ class SettingsError(TryghedError):
 
 class OutlineError(TryghedError):
     """An outline that does not fit its text."""
+
+
+class DocumentError(TryghedError):
+    """A document that cannot be made a report; nothing is written."""
 
 
 class QuestionsError(TryghedError):

@@ -24,6 +24,7 @@ from tryghed_search.passages import Filters, Question
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from tryghed_search.ranking import Weights
     from tryghed_search.search import Searcher
 
 DEPTH = 20
@@ -136,6 +137,31 @@ def run(
         if progress is not None:
             progress()
     return outcomes
+
+
+def compare(
+    searcher: Searcher,
+    questions: Sequence[Labelled],
+    systems: Mapping[str, Weights],
+    progress: Callable[[int, int], None],
+) -> tuple[dict[str, dict[str, dict[str, Any]]], list[Outcome]]:
+    """The figures of systems that weigh the scores otherwise, and the last one's outcomes.
+
+    ``progress`` is told how many questions are asked of how many.
+    """
+    tables: dict[str, dict[str, dict[str, Any]]] = {}
+    outcomes: list[Outcome] = []
+    done, total = 0, len(questions) * len(systems)
+
+    def one_more() -> None:
+        nonlocal done
+        done += 1
+        progress(done, total)
+
+    for name, weights in systems.items():
+        outcomes = run(searcher.weighing(weights), questions, one_more)
+        tables[name] = figures(outcomes)
+    return tables, outcomes
 
 
 def _ask(searcher: Searcher, labelled: Labelled) -> Outcome:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tryghed_search import store
 from tryghed_search.embedding import Encoder
+from tryghed_search.errors import SettingsError
 from tryghed_search.reranking import Reranker
 from tryghed_search.search import Searcher
 
@@ -48,3 +49,14 @@ class Loader:
 def reports_folder(settings: Settings) -> Path:
     """Where the reports are: those that the operator names, or those that come along."""
     return settings.reports or Path(str(files("tryghed_search.ingest")))
+
+
+def own_reports_folder(settings: Settings) -> Path:
+    """Where a report may be added; ``SettingsError`` if an upgrade would take it away again."""
+    folder = reports_folder(settings)
+    if settings.reports is None and not (folder.parent / "pyproject.toml").is_file():
+        raise SettingsError(
+            f"The reports in {folder} are replaced when the program is upgraded; name a folder of "
+            "your own with --reports or TRYGHED_REPORTS."
+        )
+    return folder

@@ -19,6 +19,7 @@ from tryghed_search.passages import KINDS, Kind, Section
 
 SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*(?:/[a-z0-9]+(?:-[a-z0-9]+)*)*")
 ROLES = ("politiker", "leder", "udførende medarbejder")
+"""Roles that a report is for, unless its outline declares others."""
 OPENINGS = ("heading", "quoted-heading", "text")
 
 _SECTION_KEYS: dict[str, type] = {
@@ -66,6 +67,8 @@ class Outline:
     municipalities: Mapping[str, tuple[str, ...]]
     """Name to its other spellings."""
     declared: tuple[Declared, ...]
+    examples: tuple[tuple[str, str], ...] = ()
+    """Language of a page, and a question that it offers while it is empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,10 @@ def parse(outline_toml: str, text: str, name: str = "outline.toml") -> Outline:
         raise OutlineError(f"{name} declares no [[section]].")
     places = _places(outline_toml, len(raw), name)
     municipalities = _municipalities(data.get("municipalities", {}), name)
-    sections = _complete(raw, places, municipalities)
+    roles = report.get("roles", list(ROLES))
+    if not _is_texts(roles):
+        raise OutlineError(f"{name}: roles of [report] must be a list of texts.")
+    sections = _complete(raw, places, municipalities, roles)
     return Outline(
         id=report_id,
         title=cast("str", report["title"]),
@@ -110,6 +116,7 @@ def parse(outline_toml: str, text: str, name: str = "outline.toml") -> Outline:
         language=cast("str", report["language"]),
         municipalities=municipalities,
         declared=tuple(_place(report_id, sections, text, places)),
+        examples=tuple(_examples(data.get("examples", {}), name)),
     )
 
 
@@ -143,6 +150,13 @@ def _municipalities(table: object, name: str) -> dict[str, tuple[str, ...]]:
     return {municipality: tuple(spellings) for municipality, spellings in table.items()}
 
 
+def _examples(table: object, name: str) -> Iterator[tuple[str, str]]:
+    if not isinstance(table, dict) or not all(map(_is_texts, table.values())):
+        raise OutlineError(f"{name}: [examples] must be a table of languages and lists of texts.")
+    for language, questions in table.items():
+        yield from ((language, question) for question in questions)
+
+
 def _is_texts(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(v, str) and v.strip() for v in value)
 
@@ -160,7 +174,10 @@ def _places(outline_toml: str, count: int, name: str) -> list[str]:
 
 
 def _complete(
-    raw: list[Any], places: list[str], municipalities: Mapping[str, tuple[str, ...]]
+    raw: list[Any],
+    places: list[str],
+    municipalities: Mapping[str, tuple[str, ...]],
+    roles: list[str],
 ) -> list[dict[str, Any]]:
     """Every section with its keys checked and what it takes from the section it stands in."""
     complete: dict[str, dict[str, Any]] = {}
@@ -186,7 +203,7 @@ def _complete(
         if "page" in given and "page_is" not in given and above.get("page_is") == "stated":
             inherited.pop("page_is")  # that the report states the other page says nothing of this
         section = {**inherited, **given}
-        _check_values(section, municipalities, place)
+        _check_values(section, municipalities, roles, place)
         complete[slug] = section
     for section, place in zip(complete.values(), places, strict=True):
         entry = section.get("entry")
@@ -229,7 +246,10 @@ def _check_keys(given: object, position: int, place: str) -> None:
 
 
 def _check_values(
-    section: Mapping[str, Any], municipalities: Mapping[str, tuple[str, ...]], place: str
+    section: Mapping[str, Any],
+    municipalities: Mapping[str, tuple[str, ...]],
+    roles: list[str],
+    place: str,
 ) -> None:
     slug = section["slug"]
     if "leave_out" in section:
@@ -246,9 +266,9 @@ def _check_values(
     if ("page" in section) != ("page_is" in section):
         raise OutlineError(f"{place}: section {slug!r} needs page and page_is together.")
     for role in section.get("audiences", ()):
-        if role not in ROLES:
+        if role not in roles:
             raise OutlineError(
-                f"{place}: section {slug!r} names the role {role!r}; known are {', '.join(ROLES)}."
+                f"{place}: section {slug!r} names the role {role!r}; known are {', '.join(roles)}."
             )
     for municipality in section.get("municipalities", ()):
         if municipality not in municipalities:

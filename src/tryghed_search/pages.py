@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from functools import cache
 from importlib.resources import files
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,6 +33,7 @@ LANGUAGES = {"da": "Dansk", "en": "English"}
 
 _WEB = Path(str(files("tryghed_search.web")))
 _STATIC = _WEB / "static"
+_MOST_EXAMPLES = 5
 _YEAR = "public, max-age=31536000, immutable"
 
 Loaded = Annotated[Serving, Depends(current_serving)]
@@ -48,12 +50,13 @@ async def conversation(
     kind: Values,
     municipality: Values,
     audience: Values,
+    report: Values,
     h: Values,
     q: str | None = None,
 ) -> HTMLResponse:
     """The conversation; with a question, the answer stands in it."""
     site = site_of(request)
-    filters = Filters(tuple(kind), tuple(municipality), tuple(audience))
+    filters = Filters(tuple(kind), tuple(municipality), tuple(audience), reports=tuple(report))
     history = tuple(text for text in (t.strip() for t in h) if text)[-MAX_HISTORY:]
     question = Question((q or "").strip(), history, filters=filters)
     problem = _misfit(site, question) if q is not None else None
@@ -63,7 +66,7 @@ async def conversation(
         if q is not None and problem is None:
             answer = await serving.ask(question)
             reply = site.reply(reports, question, answer)
-            exchange = Exchange(question.text, site.scope(filters), reply)
+            exchange = Exchange(question.text, site.scope(reports, filters), reply)
     except NotReadyError:
         return waiting(request, site)
     except BadQuestionError:
@@ -91,8 +94,10 @@ async def reading(
     span = _span(m)
     chapters, findings = body(site, found, (p, span) if span else None, find)
     title = f"{findings.summary} {found.title}" if findings else found.title
+    shared = common(request, site, title, reports)
+    shared["read"] = Link(site.words["site"]["read"], site.address(f"/rapport/{found.id}"))
     page = ReportPage(
-        **common(request, site, title, reports),
+        **shared,
         report_title=found.title,
         publisher=found.publisher,
         quote_lang=found.language,
@@ -187,9 +192,23 @@ def common(request: Request, site: Site, title: str, reports: Sequence[Report]) 
         "other": Link(LANGUAGES[other], there.address(path, pairs)),
         "other_lang": other,
         "source": said["source"].format(publisher=first.publisher, title=first.title)
-        if first
+        if len(reports) == 1 and first
         else None,
+        "sources": tuple(Link(_source(r), site.address(f"/rapport/{r.id}")) for r in reports)
+        if len(reports) > 1
+        else (),
     }
+
+
+def _source(report: Report) -> str:
+    return f"{report.publisher}: »{report.title}«"
+
+
+def _examples(site: Site, reports: Sequence[Report]) -> tuple[str, ...]:
+    """Questions that the reports' editors offer in this language, each report's in turn."""
+    of_each = ([q for lang, q in report.examples if lang == site.lang] for report in reports)
+    in_turn = (question for row in zip_longest(*of_each) for question in row if question)
+    return tuple(islice(in_turn, _MOST_EXAMPLES))
 
 
 # --- making pages ---------------------------------------------------------------------------------
@@ -213,13 +232,15 @@ def _ask_page(
 ) -> AskPage:
     said, filters, history = site.words["ask"], question.filters, question.history
     asked = (*history, question.text)[-MAX_HISTORY:] if exchange else history
-    nothing = Filters()
+    examples = _examples(site, reports)
     first = reports[0]
     return AskPage(
         **common(request, site, exchange.question if exchange else said["heading"], reports),
-        lead=said["lead"].format(publisher=first.publisher, title=first.title),
+        lead=said["lead"].format(publisher=first.publisher, title=first.title)
+        if len(reports) == 1
+        else said["lead_many"].format(sources=", ".join(map(_source, reports))),
         quote_lang=first.language,
-        examples=tuple(Link(text, site.ask(text, (), nothing)) for text in said["questions"]),
+        examples=tuple(Link(text, site.ask(text, (), Filters())) for text in examples),
         earlier=tuple(
             Link(text, site.ask(text, history[:position], filters))
             for position, text in enumerate(history)
@@ -239,6 +260,7 @@ def _ask_page(
             "name": site.words["site"]["name"],
             "home": said["heading"],
             "mostHistory": MAX_HISTORY,
+            "several": len(reports) > 1,
             "words": {
                 name: site.words[name]
                 for name in ("kinds", "answer", "filters", "script", "feedback")

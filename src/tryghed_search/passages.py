@@ -12,8 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-Kind = Literal["case", "typology", "trend", "guide", "intro"]
-KINDS: tuple[Kind, ...] = ("case", "typology", "trend", "guide", "intro")
+Kind = Literal["case", "typology", "trend", "guide", "intro", "chapter"]
+KINDS: tuple[Kind, ...] = ("case", "typology", "trend", "guide", "intro", "chapter")
 ENTRY_KINDS: tuple[Kind, ...] = ("case", "typology", "trend")
 """Kinds whose top sections are the report's entries: whole cases, types and trends."""
 
@@ -112,6 +112,8 @@ class Report:
     text: str
     sections: tuple[Section, ...]
     passages: tuple[Passage, ...]
+    examples: tuple[tuple[str, str], ...] = ()
+    """Language of a page, and a question that it offers while it is empty."""
 
     def section(self, slug: str) -> Section:
         """The section with that slug; ``KeyError`` if the report has none."""
@@ -134,6 +136,8 @@ class Filters:
     municipalities: tuple[str, ...] = ()
     audiences: tuple[str, ...] = ()
     themes: tuple[str, ...] = ()
+    reports: tuple[str, ...] = ()
+    """Ids of reports."""
 
 
 @dataclass(frozen=True, slots=True)

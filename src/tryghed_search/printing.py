@@ -1,12 +1,14 @@
-"""Tables of figures for the terminal."""
+"""Tables of figures and progress bars for the terminal."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from tryghed_search.evaluation import Figure
@@ -69,3 +71,18 @@ def _cell(figure: Figure) -> str:
     """A figure with its interval, short enough for six of them on a line: "0.86 [.80, 1.0]"."""
     low, high = (f"{bound:.2f}".lstrip("0")[:3] for bound in (figure.low, figure.high))
     return f"{figure.value:.2f} [{low}, {high}]"
+
+
+@contextmanager
+def progress(label: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on standard error; silent where that is no terminal."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(label, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -178,6 +178,7 @@ class Searcher:
             ("municipality", filters.municipalities, lambda p: p.municipalities),
             ("audience", filters.audiences, lambda p: p.audiences),
             ("theme", filters.themes, lambda p: p.themes),
+            ("report", filters.reports, lambda p: (p.report,)),
         ):
             if not values:
                 continue
@@ -316,7 +317,8 @@ class Searcher:
             hits = [
                 self._section_hit(key, 1.0, members[:1], None) for key, members in groups.items()
             ]
-            return tuple(sorted(hits, key=lambda hit: hit.section.start))
+            order = {report.id: number for number, report in enumerate(self.reports)}
+            return tuple(sorted(hits, key=lambda hit: (order[hit.report], hit.section.start)))
         text = self._checked(Question(topic))
         reading = self._scorer.read([text])[0]
         fused = self._with_names(reading.fused, text)

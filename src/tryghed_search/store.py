@@ -6,6 +6,7 @@ checked: FAISS and numpy do not notice every damage. Nothing is unpickled.
 
     index/
     ├── manifest.json
+    ├── encoded/              what the model has made of texts, see pieces.py; not read to answer
     └── generation-…/
         ├── reports.json      text, sections and passages
         ├── vectors.faiss     pooled vectors of passages, sentences and reader questions
@@ -17,14 +18,11 @@ checked: FAISS and numpy do not notice every damage. Nothing is unpickled.
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import io
 import json
-import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,11 +33,11 @@ from tryghed_search.bundled import sha256_of
 from tryghed_search.embedding import ModelIdentity
 from tryghed_search.errors import (
     DamagedIndexError,
-    IndexWriteError,
     NoIndexError,
     OtherModelError,
 )
 from tryghed_search.lexical import LexicalIndex
+from tryghed_search.locking import sync, writing
 from tryghed_search.passages import Block, Passage, Report, Section
 from tryghed_search.tokens import TokenVectors
 from tryghed_search.vectors import VectorIndex
@@ -101,62 +99,24 @@ def write(folder: Path, contents: Contents, model: ModelIdentity, built: str) ->
 
     Raises ``IndexWriteError`` when that fails; what was there before then stays in force.
     """
+    with writing(folder):
+        return write_held(folder, contents, model, built)
+
+
+def write_held(folder: Path, contents: Contents, model: ModelIdentity, built: str) -> Manifest:
+    """As ``write``, for one who holds the folder already (``locking.writing``).
+
+    Raises ``OSError`` when it fails.
+    """
+    unfinished = Path(tempfile.mkdtemp(prefix="unfinished-", dir=folder))
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with _lock(folder):
-            unfinished = Path(tempfile.mkdtemp(prefix="unfinished-", dir=folder))
-            try:
-                manifest = _write_generation(folder, unfinished, contents, model, built)
-                _switch(folder, manifest)
-            except BaseException:
-                shutil.rmtree(unfinished, ignore_errors=True)
-                raise
-            _tidy(folder, manifest.folder)
-            return manifest
-    except OSError as error:
-        raise IndexWriteError(_why(folder, error)) from None
-
-
-def ensure_writable(folder: Path) -> None:
-    """Find out before the work whether an index can be written; ``IndexWriteError`` if not."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise IndexWriteError(_why(folder, error)) from None
-
-
-def _why(folder: Path, error: OSError) -> str:
-    what = {
-        None: "the disk is full",  # numpy keeps no number when it cannot write an array to its end
-        errno.EACCES: "this user may not write there",
-        errno.EPERM: "this user may not write there",
-        errno.EROFS: "the file system is read-only",
-        errno.ENOSPC: "the disk is full",
-        errno.EDQUOT: "the disk quota is used up",
-        errno.EFBIG: "a file would be larger than allowed",
-        errno.ENOTDIR: "there is a file where a folder should be",
-        errno.EEXIST: "there is a file where a folder should be",
-    }.get(error.errno, error.strerror or str(error))
-    return (
-        f"The index cannot be written to {folder}: {what}. The old index, if there is one, is "
-        "untouched. Free space, mend the rights or name another folder with --index or "
-        "TRYGHED_INDEX."
-    )
-
-
-@contextlib.contextmanager
-def _lock(folder: Path) -> Iterator[None]:
-    """One writer at a time; the second is told so."""
-    with (folder / ".lock").open("a", encoding="ascii") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise IndexWriteError(
-                f"Another ingest is writing to {folder}; wait until it is done and try again."
-            ) from None
-        yield
+        manifest = _write_generation(folder, unfinished, contents, model, built)
+        _switch(folder, manifest)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+    _tidy(folder, manifest.folder)
+    return manifest
 
 
 def _write_generation(
@@ -184,13 +144,13 @@ def _write_generation(
         if path.is_file()
     }
     for name in files:
-        _sync(unfinished / name)
+        sync(unfinished / name)
     for path in (unfinished / "words", unfinished / "grams", unfinished):
-        _sync(path)
+        sync(path)
     unfinished.chmod(0o755)
     generation = folder / unfinished.name.replace("unfinished-", "generation-")
     unfinished.rename(generation)
-    _sync(folder)
+    sync(folder)
     counts = {
         "reports": len(contents.reports),
         "sections": sum(len(report.sections) for report in contents.reports),
@@ -207,27 +167,19 @@ def _write_array(path: Path, array: npt.NDArray[Any]) -> None:
     path.write_bytes(buffer.getvalue())
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _switch(folder: Path, manifest: Manifest) -> None:
     """Put the manifest in force: the one step that readers see."""
     new = folder / f".{MANIFEST}.new"
     try:
         new.write_text(json.dumps(asdict(manifest), ensure_ascii=False, indent=1), encoding="utf-8")
-        _sync(new)
+        sync(new)
         new.replace(folder / MANIFEST)
     except OSError:
         shutil.rmtree(folder / manifest.folder, ignore_errors=True)
         with contextlib.suppress(OSError):
             new.unlink()
         raise
-    _sync(folder)
+    sync(folder)
 
 
 def _tidy(folder: Path, current: str) -> None:
@@ -397,4 +349,5 @@ def _report(data: Mapping[str, Any]) -> Report:
         )
         for passage in data["passages"]
     )
-    return Report(**{**data, "sections": sections, "passages": passages})
+    examples = tuple((language, question) for language, question in data.get("examples", ()))
+    return Report(**{**data, "sections": sections, "passages": passages, "examples": examples})

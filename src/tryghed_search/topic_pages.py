@@ -30,6 +30,7 @@ async def overview(
     municipality: Values,
     audience: Values,
     theme: Values,
+    report: Values,
     q: str = "",
 ) -> HTMLResponse:
     """Cases, types and trends, in the report's order or ranked for the topic ``q``.
@@ -38,7 +39,7 @@ async def overview(
     """
     site = pages.site_of(request)
     typed = " ".join(q.split())
-    asked = Filters(tuple(kind), tuple(municipality), tuple(audience), tuple(theme))
+    asked = Filters(tuple(kind), tuple(municipality), tuple(audience), tuple(theme), tuple(report))
     try:
         reports = serving.reports
         filters, unknown = topics.known(reports, asked)
@@ -127,7 +128,7 @@ def _overview(
         count=topic_views.count(
             site, topic, near, len(hits), sum(len(report.entries) for report in reports)
         ),
-        scope=topic_views.scope(site, filters),
+        scope=topic_views.scope(site, reports, filters),
         notice=topic_views.notice(site, reports, topic),
         guides=topic_views.guides(site, reports, filters),
         clear=Link(said["start_over"], site.address("/emner")) if limited else None,

@@ -123,37 +123,45 @@ def facets(
     """What can be chosen by; values that would leave nothing are left out."""
     found = []
     for facet, key in FACETS.items():
+        if facet == "reports" and len(reports) < 2:
+            continue
         left = topics.counts(reports, filters, facet)
         taken: tuple[str, ...] = getattr(filters, facet)
         choices = tuple(
             FacetChoice(
-                label=label(site, facet, value),
+                label=label(site, reports, facet, value),
                 count=left.get(value, 0),
                 href=case_views.overview(site, topic, topics.toggled(filters, facet, value)),
                 chosen=value in taken,
             )
-            for value in _ordered(facet, topics.counts(reports, Filters(), facet))
+            for value in _ordered(reports, facet, topics.counts(reports, Filters(), facet))
             if value in left or value in taken
         )
         found.append(Facet(site.words["facets"][key], facet in _MANY, bool(taken), choices))
     return tuple(facet for facet in found if facet.choices)
 
 
-def _ordered(facet: str, values: Iterable[str]) -> list[str]:
+def _ordered(reports: Sequence[Report], facet: str, values: Iterable[str]) -> list[str]:
+    if facet == "reports":
+        return [report.id for report in reports if report.id in values]
     if facet in _MANY:
         return sorted(values, key=danish.order)
-    return [value for value in (*ROLES, *ENTRY_KINDS) if value in values]
+    return [v for v in dict.fromkeys((*ROLES, *ENTRY_KINDS, *values)) if v in values]
 
 
-def label(site: Site, facet: str, value: str) -> str:
+def label(site: Site, reports: Sequence[Report], facet: str, value: str) -> str:
     """What a value is called."""
+    if facet == "reports":
+        return next(report.title for report in reports if report.id == value)
     said: str = site.words.get(f"{FACETS[facet]}s", {}).get(value, value)
     return said
 
 
-def scope(site: Site, filters: Filters) -> str | None:
+def scope(site: Site, reports: Sequence[Report], filters: Filters) -> str | None:
     """What the overview is limited to, in words."""
-    labels = [label(site, facet, value) for facet in FACETS for value in getattr(filters, facet)]
+    labels = [
+        label(site, reports, facet, value) for facet in FACETS for value in getattr(filters, facet)
+    ]
     said: str = site.words["filters"]["scope"]
     return said.format(labels=" · ".join(labels)) if labels else None
 

@@ -42,6 +42,7 @@ _VALUES: dict[str, Callable[[Passage], tuple[str, ...]]] = {
     "audiences": lambda passage: passage.audiences,
     "municipalities": lambda passage: passage.municipalities,
     "themes": lambda passage: passage.themes,
+    "reports": lambda passage: (passage.report,),
 }
 
 

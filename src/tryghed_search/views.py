@@ -128,6 +128,8 @@ class Page:
     """This page in the other language."""
     other_lang: str
     source: str | None
+    sources: tuple[Link, ...]
+    """The reports to read, where there are several."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,6 +192,7 @@ class Site:
         pairs += [("kind", value) for value in filters.kinds]
         pairs += [("municipality", value) for value in filters.municipalities]
         pairs += [("audience", value) for value in filters.audiences]
+        pairs += [("report", value) for value in filters.reports]
         return self.address("/", [*pairs, *(("h", earlier) for earlier in history[-MAX_HISTORY:])])
 
     def page_label(self, page: int | None, stated: bool) -> str | None:
@@ -211,6 +214,7 @@ class Site:
                 hit,
                 is_answer=answered,
                 is_best=answered and hit is answer.hits[0],
+                is_one_of_several=len(reports) > 1,
             )
             for hit in answer.hits
         )
@@ -233,8 +237,13 @@ class Site:
             ),
         )
 
-    def _place(self, report: Report, hit: Hit, *, is_answer: bool, is_best: bool) -> Place:
-        """A hit, its best sentence marked where it is offered as an answer."""
+    def _place(
+        self, report: Report, hit: Hit, *, is_answer: bool, is_best: bool, is_one_of_several: bool
+    ) -> Place:
+        """A hit, its best sentence marked where it is offered as an answer.
+
+        Of several reports its own is named.
+        """
         passage = hit.passage
         marks = hit.highlights[:1] if is_answer else ()
         whole = parts(passage, marks)
@@ -248,7 +257,11 @@ class Site:
         )
         return Place(
             rank=hit.rank,
-            labels=(self.words["kinds"][passage.kind], *passage.municipalities),
+            labels=(
+                *((report.title,) if is_one_of_several else ()),
+                self.words["kinds"][passage.kind],
+                *passage.municipalities,
+            ),
             shown=shown,
             whole=None if shown == whole else whole,
             citation=Link(
@@ -263,24 +276,30 @@ class Site:
             reference=cited,
         )
 
-    def scope(self, filters: Filters) -> str | None:
+    def scope(self, reports: Sequence[Report], filters: Filters) -> str | None:
         """What the search is limited to, in words."""
+        titles = {report.id: report.title for report in reports}
         labels = [
             *(self.words["kinds"].get(value, value) for value in filters.kinds),
             *filters.municipalities,
             *(self.words["audiences"].get(value, value) for value in filters.audiences),
+            *(titles.get(value, value) for value in filters.reports),
         ]
         scope: str = self.words["filters"]["scope"]
         return scope.format(labels=" · ".join(labels)) if labels else None
 
     def chosen(self, filters: Filters) -> str:
         """How many choices are made, in words; empty for none."""
-        count = len(filters.kinds) + len(filters.municipalities) + len(filters.audiences)
+        given = (filters.kinds, filters.municipalities, filters.audiences, filters.reports)
+        count = sum(map(len, given))
         chosen: str = self.words["filters"]["chosen"]
         return chosen.format(count=count) if count else ""
 
     def groups(self, reports: Sequence[Report], filters: Filters) -> tuple[ChoiceGroup, ...]:
-        """The filters that the reports allow: kinds, the cases' municipalities, roles."""
+        """The filters that the reports allow: kinds, the cases' municipalities, roles.
+
+        Where there are several, also which of them.
+        """
         sections = [section for report in reports for section in report.sections]
         kinds = {section.kind for section in sections}
         places = {m for s in sections if s.kind == "case" for m in s.municipalities}
@@ -292,11 +311,15 @@ class Site:
             choices = (Choice(v, labels.get(v, v), v in chosen) for v in values)
             return ChoiceGroup(name, said["filters"][name], tuple(choices))
 
-        return (
+        groups = (
             group("kind", (k for k in KINDS if k in kinds), filters.kinds),
             group("municipality", sorted(places, key=danish.order), filters.municipalities),
             group("audience", roles, filters.audiences),
         )
+        if len(reports) < 2:
+            return groups
+        of_them = (Choice(r.id, r.title, r.id in filters.reports) for r in reports)
+        return (*groups, ChoiceGroup("report", said["filters"]["report"], tuple(of_them)))
 
 
 _BLANK_PLACE = Place(

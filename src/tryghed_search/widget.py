@@ -276,7 +276,7 @@ def _known(site: Site, reports: tuple[Report, ...], asked: Filters) -> Filters:
     """Those of the values that can be chosen."""
     groups = site.groups(reports, asked)
     kinds, municipalities, audiences = (
-        tuple(choice.value for choice in group.choices if choice.checked) for group in groups
+        tuple(choice.value for choice in group.choices if choice.checked) for group in groups[:3]
     )
     return Filters(kinds, municipalities, audiences)
 
@@ -304,7 +304,7 @@ def _demo_page(
         themes=ChoiceGroup(
             "theme", said["theme"], tuple(Choice(k, said[k], k == theme) for k in THEMES)
         ),
-        groups=site.groups(reports, options.filters),
+        groups=site.groups(reports, options.filters)[:3],
         title_hint=said["title_hint"].format(heading=there["widget"]["heading"]),
         usual_places=USUAL_LIMIT,
         most_places=MAX_LIMIT,

@@ -1,6 +1,6 @@
 /** Addresses of this site: what stands in them, and how they are made (as views.py makes them). */
 
-export const FILTERS = ["kind", "municipality", "audience"];
+export const FILTERS = ["kind", "municipality", "audience", "report"];
 const PLACE = ["r", "p", "m"]; // report, passage, marked span
 
 /** A question as it stands in an address: its text, the questions before it, its filters. */

@@ -66,7 +66,11 @@ function placeView(site, passage, isAnswer, isBest) {
     : passage.blocks.map(({ start, end }) => text.slice(start, end).join("")).join("\n");
   return {
     rank: passage.rank,
-    labels: [site.words.kinds[passage.kind], ...passage.municipalities],
+    labels: [
+      ...(site.several ? [passage.citation.report] : []),
+      site.words.kinds[passage.kind],
+      ...passage.municipalities,
+    ],
     shown,
     whole: JSON.stringify(shown) === JSON.stringify(whole) ? null : whole,
     citation: {
