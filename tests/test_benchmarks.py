@@ -71,7 +71,7 @@ def stages(out: Path, index_folder: Path) -> dict[str, Any]:
 def compare(out: Path, index_folder: Path) -> dict[str, Any]:
     return ran(
         "compare", out, "--index", index_folder, "--questions", "8", "--starts", "1",
-        "--peers", sys.executable, "--only", "bare_model", "product", "faiss_plain",
+        "--peers", sys.executable, "--only", "bare_model", "faiss_plain",
     )  # fmt: skip
 
 
@@ -127,15 +127,14 @@ def test_the_stages_of_answer_and_start_are_told_apart(stages: dict[str, Any]) -
 
 def test_systems_are_compared_by_the_rule_of_evaluate(compare: dict[str, Any]) -> None:
     systems = compare["systems"]
-    assert list(systems) == ["bare_model", "product", "faiss_plain"]
-    for name in ("product", "faiss_plain"):
-        for half in ("tuning", "test"):
-            figures = systems[name][half]
-            assert 0 <= figures["hit@1"][0] <= figures["mrr@10"][0] <= 1
-            assert figures["hit@5"][0] > 0
-        assert systems[name]["lines_of_code"] > 5
-        assert systems[name]["index_mb"] > 0
-        assert systems[name]["peak_mb"] > 100
+    assert list(systems) == ["bare_model", "faiss_plain"]
+    other = systems["faiss_plain"]
+    for half in ("tuning", "test"):
+        assert 0 <= other[half]["hit@1"][0] <= other[half]["mrr@10"][0] <= 1
+        assert other[half]["hit@5"][0] > 0
+    assert other["lines_of_code"] > 5
+    assert other["index_mb"] > 0
+    assert other["peak_mb"] > 100
     assert systems["bare_model"]["start_ratio"] == [1, 1, 1]
     assert "test" not in systems["bare_model"]
 

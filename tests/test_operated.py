@@ -289,7 +289,6 @@ def _flipped(index: Path) -> None:
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    os.utime(index / "manifest.json")
 
 
 def _swapped(index: Path) -> None:
@@ -298,7 +297,6 @@ def _swapped(index: Path) -> None:
     contents = one.read_bytes(), other.read_bytes()
     other.write_bytes(contents[0])
     one.write_bytes(contents[1])
-    os.utime(index / "manifest.json")
 
 
 def _garbage(index: Path) -> None:
@@ -329,6 +327,7 @@ def _of_another_model(index: Path) -> None:
 def test_a_broken_index_is_refused_told_of_and_the_old_one_goes_on(
     address: str,
     index: Path,
+    tmp_path: Path,
     encoder: Encoder,
     whole: store.Contents,
     server: Server,
@@ -336,8 +335,17 @@ def test_a_broken_index_is_refused_told_of_and_the_old_one_goes_on(
     why: str,
 ) -> None:
     before = asked(address, LAMPS)
-    store.write(index, whole, encoder.identity, f"new {time.monotonic_ns()}")
-    damage(index)
+    # Made and damaged elsewhere: here the server might take it before it is damaged.
+    made = shutil.copytree(index, tmp_path / "made")
+    store.write(made, whole, encoder.identity, f"new {time.monotonic_ns()}")
+    damage(made)
+    for generation in made.glob("generation-*"):
+        if not (index / generation.name).exists():
+            shutil.copytree(generation, index / generation.name)
+    if (made / "manifest.json").exists():
+        (made / "manifest.json").replace(index / "manifest.json")
+    else:
+        (index / "manifest.json").unlink()
     eventually(lambda: ready(address)["refused"] == why)
     assert asked(address, LAMPS) == before
     assert metric(address, "tryghed_index_refused") == 1

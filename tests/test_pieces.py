@@ -262,7 +262,8 @@ def test_ctrl_c_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:
     shutil.copytree(REPORT, reports / "lokal-tryghed-1")
     index = tmp_path / "index"
     process = subprocess.Popen(
-        [*command(), "ingest"],
+        # A process that was started in the background may have been told to ignore it.
+        ["env", "--default-signal=INT", *command(), "ingest"],
         env={**os.environ, "TRYGHED_REPORTS": str(reports), "TRYGHED_INDEX": str(index)},
         stderr=subprocess.PIPE,
         text=True,

@@ -178,6 +178,7 @@ def test_the_attributes_limit_what_is_asked(guest: Page, host: Host, widget_url:
         "municipality": ["Esbjerg"],
         "audience": ["leder"],
         "limit": 2,
+        "report": [],
     }
     expect(exchange.locator(".place")).to_have_count(2)
     assert "Esbjerg" in exchange.locator(".labels").first.inner_text()

@@ -12,18 +12,22 @@ from pathlib import Path
 
 from tryghed_search.errors import IndexWriteError
 
+_LOCK = ".lock"
+
 
 @contextlib.contextmanager
 def writing(folder: Path) -> Iterator[None]:
     """Hold ``folder`` for writing, made if there is none; whoever comes second is told at once.
 
-    The lock is the operating system's (flock), so it ends with the process, however that ends.
+    The lock is the operating system's (flock), so it ends with the process, however that ends. A
+    folder that was made for work which then failed with nothing in it is removed.
     Raises ``IndexWriteError`` when the folder cannot be written, when another holds it, and for an
     ``OSError`` of what is done meanwhile.
     """
+    made = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with (folder / ".lock").open("a", encoding="ascii") as file:
+        with (folder / _LOCK).open("a", encoding="ascii") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -32,9 +36,21 @@ def writing(folder: Path) -> Iterator[None]:
                 ) from None
             with tempfile.TemporaryFile(dir=folder):
                 pass  # the lock's file may be one's own in a folder that is not
-            yield
+            try:
+                yield
+            except BaseException:
+                if made:
+                    _remove_empty(folder)
+                raise
     except OSError as error:
         raise IndexWriteError(_why(folder, error)) from None
+
+
+def _remove_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        if [path.name for path in folder.iterdir()] == [_LOCK]:
+            (folder / _LOCK).unlink()
+            folder.rmdir()
 
 
 def sync(path: Path) -> None:
