@@ -91,7 +91,7 @@ def _loader(settings: Settings) -> Loader:
 
 def _build(settings: Settings, loader: Loader) -> tuple[Manifest, int]:
     """Build the index; how many of its texts were embedded for it, the others being kept ones."""
-    from tryghed_search import build, printing
+    from tryghed_search import printing
     from tryghed_search.errors import IndexWriteError
     from tryghed_search.loading import reports_folder
 
@@ -104,8 +104,8 @@ def _build(settings: Settings, loader: Loader) -> tuple[Manifest, int]:
             show(done, total)
 
         try:
-            manifest = build.rebuild(
-                reports_folder(settings), loader.folder, lambda: loader.encoder, progress
+            manifest = loader.store.ingest(
+                reports_folder(settings), lambda: loader.encoder, progress
             )
         except KeyboardInterrupt:
             raise IndexWriteError(
@@ -135,11 +135,11 @@ def ingest(
 ) -> None:
     """Parse the reports, cut them into passages, embed what is new and write the index."""
     settings = _settings(index, model, reports=reports)
-    folder = settings.index_folder()
-    manifest, embedded = _build(settings, _loader(settings))
+    loader = _loader(settings)
+    manifest, embedded = _build(settings, loader)
     counts = manifest.counts
     typer.echo(
-        f"Built {folder}: {counts['reports']} report(s), {counts['sections']} sections, "
+        f"Built {loader.store.name}: {counts['reports']} report(s), {counts['sections']} sections, "
         f"{counts['passages']} passages, {counts['vectors']} vectors "
         f"({manifest.model.name}, {manifest.model.dimension} dimensions)."
     )
@@ -199,7 +199,7 @@ def ask(
     """Answer one question in the report's own words."""
     from pydantic import ValidationError
 
-    from tryghed_search import api, problems, store
+    from tryghed_search import api, problems
     from tryghed_search.errors import BadQuestionError
 
     settings = _settings(index, model)
@@ -215,8 +215,9 @@ def ask(
         )
     except ValidationError as error:
         raise BadQuestionError(problems.said(error.errors())) from None
-    store.read_manifest(settings.index_folder())
-    _, searcher = _loader(settings).load()
+    loader = _loader(settings)
+    loader.store.manifest()
+    _, searcher = loader.load()
     body = api.answer_model(searcher.ask(api.question_of(request)), searcher.reports)
     if as_json:
         typer.echo(body.model_dump_json(indent=2))
@@ -367,11 +368,12 @@ def _evaluate_questions(
     settings: Settings, path: Path, as_json: bool, misses: int, ablation: bool
 ) -> None:
     """Several systems on the same index and questions, the product last."""
-    from tryghed_search import evaluation, printing, ranking, store
+    from tryghed_search import evaluation, printing, ranking
 
     labelled = evaluation.read_questions(path)
-    store.read_manifest(settings.index_folder())
-    _, searcher = _loader(settings).load()
+    loader = _loader(settings)
+    loader.store.manifest()
+    _, searcher = loader.load()
     systems = ranking.PARTS_LEFT_OUT if ablation else ranking.ALONE
     systems = {**systems, "product": ranking.Weights()}
     with printing.progress("Asking") as progress:

@@ -10,6 +10,8 @@ TryghedError
 ├── DamagedIndexError   an index whose files are not those that were written
 ├── OtherModelError     an index that was made with another model or another format
 ├── IndexWriteError     an index that could not be written
+├── DatabaseError       a database that cannot be used
+│   └── DatabaseLostError  a database that does not answer, or not with what was asked for
 ├── BadQuestionError    a question, history or filter that cannot be used
 ├── FeedbackError       feedback that cannot be kept or read
 ├── NotReadyError       a server whose model and index are not loaded
@@ -58,6 +60,14 @@ class OtherModelError(TryghedError):
 
 class IndexWriteError(TryghedError):
     """An index that could not be written; what was there before is untouched."""
+
+
+class DatabaseError(TryghedError):
+    """A database that cannot be used; the message names no password."""
+
+
+class DatabaseLostError(DatabaseError):
+    """The database does not answer, or not with what was asked for; it may again at any time."""
 
 
 class BadQuestionError(TryghedError):

@@ -12,6 +12,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, LiteralString, TypeVar
 from urllib.parse import quote
 
@@ -19,6 +20,7 @@ from tryghed_search.errors import DatabaseError, DatabaseLostError, SettingsErro
 
 if TYPE_CHECKING:
     import psycopg
+    from pgvector import SparseVector
     from psycopg_pool import ConnectionPool
 
     Connection = psycopg.Connection[tuple[Any, ...]]
@@ -36,7 +38,6 @@ _READ_SECONDS = 4.0
 """How long a reader looks for a host that answers."""
 _PAUSE_SECONDS = 0.05
 _CONNECTIONS = 8
-_LOST = "Databasen svarer ikke lige nu. Prøv igen om lidt."
 _HOW = (
     "Write it as postgresql://user:password@host1,host2/database, with what is no letter or digit "
     "in the password as %40 for @, %3A for : and %2F for /"
@@ -45,6 +46,16 @@ _HOW = (
 logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """One host of a database, as it says itself."""
+
+    name: str
+    answers: bool
+    leads: bool
+    says: str
 
 
 class Database:
@@ -68,6 +79,7 @@ class Database:
         """Database and hosts, fit for a log."""
         self._pool: ConnectionPool[Connection] | None = None
         self._lock = threading.Lock()
+        self._answered = False
         self.lost = False
         """Whether the last attempt to read found no host that answers."""
 
@@ -91,7 +103,10 @@ class Database:
             except (psycopg.OperationalError, psycopg.InterfaceError, DatabaseLostError) as error:
                 if isinstance(error, psycopg.errors.QueryCanceled) or time.monotonic() >= end:
                     self._note(lost=True, why=error)
-                    raise DatabaseLostError(_LOST) from None
+                    raise DatabaseLostError(
+                        f"The database {self.name} does not answer: {self._said(error)}. See that "
+                        "it runs and that TRYGHED_STORE names it."
+                    ) from None
                 time.sleep(_PAUSE_SECONDS)
                 continue
             except psycopg.Error as error:
@@ -123,11 +138,12 @@ class Database:
             return self._pool
 
     def _note(self, *, lost: bool, why: Exception | None = None) -> None:
-        if lost and not self.lost:
+        if lost and self._answered and not self.lost:
             logger.error("the database %s is lost: %s", self.name, self._said(why))
         if self.lost and not lost:
             logger.warning("the database %s answers again", self.name)
         self.lost = lost
+        self._answered = self._answered or not lost
 
     # --- writing ----------------------------------------------------------------------------------
 
@@ -152,6 +168,33 @@ class Database:
             if self._pool is not None:
                 self._pool.close()
                 self._pool = None
+
+    # --- every host -------------------------------------------------------------------------------
+
+    def hosts(self) -> Iterator[Host]:
+        """What each host of the address says of itself."""
+        import psycopg
+
+        hosts = str(self._given.get("host", "") or "localhost").split(",")
+        ports = str(self._given.get("port", "") or "5432").split(",")
+        ports = ports * len(hosts) if len(ports) == 1 else ports
+        for host, port in zip(hosts, ports, strict=False):
+            name = f"{host}:{port or 5432}"
+            arguments = {**self._arguments(writing=False), "host": host, "port": port or 5432}
+            try:
+                with psycopg.connect(**arguments) as connection:
+                    follows, server, behind, extension = connection.execute(
+                        "SELECT pg_is_in_recovery(), current_setting('server_version'),"
+                        " coalesce(pg_wal_lsn_diff(pg_last_wal_receive_lsn(),"
+                        " pg_last_wal_replay_lsn()), 0),"
+                        " (SELECT extversion FROM pg_extension WHERE extname = 'vector')"
+                    ).fetchone() or (True, "", 0, None)
+            except psycopg.Error as error:
+                yield Host(name, False, False, f"does not answer ({self._said(error)})")
+                continue
+            role = f"follows, {behind} bytes behind" if follows else "leads"
+            pgvector = f"pgvector {extension}" if extension else "no pgvector yet"
+            yield Host(name, True, not follows, f"{role} (PostgreSQL {server}, {pgvector})")
 
     # --- what both need ---------------------------------------------------------------------------
 
@@ -188,6 +231,10 @@ class Database:
 def _prepare_reader(connection: Connection) -> None:
     import psycopg
 
+    # Before the first ingest there is no pgvector to know of.
+    with contextlib.suppress(psycopg.ProgrammingError):
+        takes_vectors(connection)
+    connection.rollback()
     connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
     connection.read_only = True
 
@@ -208,8 +255,23 @@ def copy_rows(
     connection: Connection, into: LiteralString, types: list[str], rows: Iterator[tuple[Any, ...]]
 ) -> None:
     """Write many rows at once; ``into`` is a table with its columns, ``types`` are theirs."""
-    with connection.cursor() as cursor:
-        with cursor.copy(f"COPY {into} FROM STDIN WITH (FORMAT BINARY)") as copy:
-            copy.set_types(types)
-            for row in rows:
-                copy.write_row(row)
+    statement = f"COPY {into} FROM STDIN WITH (FORMAT BINARY)"
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        copy.set_types(types)
+        for row in rows:
+            copy.write_row(row)
+
+
+def takes_vectors(connection: Connection) -> None:
+    """Have arrays and sparse vectors go to the database and back as pgvector's types."""
+    from pgvector.psycopg import register_vector
+
+    register_vector(connection)
+
+
+def sparse(values: dict[int, float]) -> SparseVector:
+    """Numbers at their places, counted from 1, as pgvector's sparse vector."""
+    from pgvector import SparseVector
+
+    # The most dimensions that pgvector allows, so that there is always room for another term.
+    return SparseVector({at - 1: value for at, value in values.items()}, 1_000_000_000)
