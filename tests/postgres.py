@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import psycopg
+import pytest
 
 from tests.conftest import NOBODY, free_port
 
@@ -27,6 +28,7 @@ SETTINGS = {
     "unix_socket_directories": "",
     "shared_buffers": "64MB",
     "max_connections": "50",
+    "hot_standby_feedback": "on",  # what a reader of a copy reads is not cleared away meanwhile
     "fsync": "off",  # nothing of it outlives the machine
     "autovacuum": "off",
 }
@@ -82,14 +84,38 @@ class Server:
     def stop(self) -> None:
         self.run("pg_ctl", "stop", "--pgdata", str(self.data), "--mode", "immediate", "--wait")
 
+    @property
+    def pid(self) -> int | None:
+        """The server's process; None while there is none."""
+        try:
+            pid = int((self.data / "postmaster.pid").read_text(encoding="ascii").split()[0])
+        except FileNotFoundError:
+            return None
+        return pid if Path(f"/proc/{pid}").exists() else None
+
     def kill(self) -> None:
         """As a machine that loses its power: no process of the server gets to do anything."""
-        pid = int((self.data / "postmaster.pid").read_text(encoding="ascii").split()[0])
+        pid = self.pid
+        assert pid is not None
         os.kill(pid, signal.SIGKILL)
         end = time.monotonic() + 30
         while Path(f"/proc/{pid}").exists():
             assert time.monotonic() < end
             time.sleep(0.01)
+
+    def follow(self, leader: Server) -> None:
+        """Become a copy of the leader that takes over whatever is written there."""
+        self.run(
+            "pg_basebackup",
+            *("--pgdata", str(self.data), "--dbname", leader.address(), "--no-sync"),
+            *("--wal-method", "stream", "--checkpoint", "fast", "--write-recovery-conf"),
+        )
+        with (self.data / "postgresql.conf").open("a", encoding="utf-8") as file:
+            file.write(f"port = {self.port}\n")
+        self.start()
+
+    def promote(self) -> None:
+        self.run("pg_ctl", "promote", "--pgdata", str(self.data), "--wait")
 
     def new_database(self, name: str) -> str:
         """The address of a new, empty database."""
@@ -139,5 +165,11 @@ def running() -> Iterator[Server]:
         try:
             yield server
         finally:
-            if (server.data / "postmaster.pid").exists():
+            if server.pid is not None:
                 server.stop()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with running() as server:
+        yield server

@@ -19,6 +19,8 @@ from urllib.parse import quote
 from tryghed_search.errors import DatabaseError, DatabaseLostError, SettingsError
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import psycopg
     from pgvector import SparseVector
     from psycopg_pool import ConnectionPool
@@ -70,7 +72,8 @@ class Database:
 
         try:
             given = conninfo.conninfo_to_dict(address)
-        except ProgrammingError:  # its message may hold a piece of the password
+            _check(address.partition("://")[2], str(given.get("port", "")))
+        except (ProgrammingError, ValueError):  # its message may hold a piece of the password
             raise SettingsError(f"TRYGHED_STORE is no address of a database. {_HOW}.") from None
         self._password = str(given.pop("password", "") or "")
         self._given = {"connect_timeout": _CONNECT_SECONDS, **given}
@@ -120,8 +123,11 @@ class Database:
     def _open_pool(self) -> ConnectionPool[Connection]:
         with self._lock:
             if self._pool is None:
+                import psycopg
                 from psycopg_pool import ConnectionPool
 
+                # A pool only tells that it has no connection; this tells why.
+                psycopg.connect(**self._arguments(writing=False)).close()
                 # Every trouble with a connection is told by whoever wanted it.
                 logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
                 self._pool = ConnectionPool(
@@ -228,13 +234,18 @@ class Database:
         return said
 
 
+def _check(rest: str, ports: str) -> None:
+    """``ValueError`` where a password is not written as it should: else a piece of it is a host."""
+    before, *more = rest.partition("?")[0].split("@")
+    for port in ports.split(","):
+        int(port or 0)
+    if len(more) > 1 or (more and "/" in before):
+        raise ValueError("what separates the address's parts stands in one of them")
+
+
 def _prepare_reader(connection: Connection) -> None:
     import psycopg
 
-    # Before the first ingest there is no pgvector to know of.
-    with contextlib.suppress(psycopg.ProgrammingError):
-        takes_vectors(connection)
-    connection.rollback()
     connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
     connection.read_only = True
 
@@ -263,10 +274,17 @@ def copy_rows(
 
 
 def takes_vectors(connection: Connection) -> None:
-    """Have arrays and sparse vectors go to the database and back as pgvector's types."""
+    """Have arrays and sparse vectors written as pgvector's types, once it is there."""
     from pgvector.psycopg import register_vector
 
     register_vector(connection)
+
+
+def literal(vector: npt.NDArray[np.float32] | dict[int, float]) -> str:
+    """A vector, or numbers at their places, as a statement takes it on any connection."""
+    from pgvector import Vector
+
+    return sparse(vector).to_text() if isinstance(vector, dict) else Vector(vector).to_text()
 
 
 def sparse(values: dict[int, float]) -> SparseVector:

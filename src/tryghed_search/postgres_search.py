@@ -17,7 +17,7 @@ import numpy as np
 from tryghed_search import postgres_rows, postgres_versions, totals
 from tryghed_search.errors import BusyError, DatabaseError, DatabaseLostError, OtherModelError
 from tryghed_search.passages import Filters
-from tryghed_search.postgres import sparse
+from tryghed_search.postgres import literal
 from tryghed_search.postgres_corpus import Loaded
 from tryghed_search.retrieval import Candidates, Query, RawScores
 from tryghed_search.store import Manifest
@@ -49,7 +49,7 @@ LOST = "Databasen svarer ikke lige nu. Prøv igen om lidt."
 _ROW = np.dtype([("passage", ">i8"), ("kind", ">i2"), ("part", ">i4"), ("cosine", ">f4")])
 _COSINES = (
     "SELECT string_agg(int8send(passage) || int2send(kind) || int4send(part)"
-    " || float4send((-(vector <#> %s))::real), ''::bytea) FROM vectors WHERE {} = ANY(%s)"
+    " || float4send((-(vector <#> %s::vector))::real), ''::bytea) FROM vectors WHERE {} = ANY(%s)"
 )
 _COLUMNS = {"municipality": "municipality", "audience": "audience", "theme": "theme"}
 
@@ -190,7 +190,9 @@ class PostgresRetriever:
             by, of = "report", list(self.version.keys)
         else:
             by, of = "passage", self._loaded.numbers[chosen].tolist()
-        row = connection.execute(_COSINES.format(by), (query.vector, of), binary=True).fetchone()
+        row = connection.execute(
+            _COSINES.format(by), (literal(query.vector), of), binary=True
+        ).fetchone()
         rows = np.frombuffer((row and row[0]) or b"", _ROW)
         # Each passage has one vector of its own, so one that is not there would be noticed.
         if np.count_nonzero(rows["kind"] == 0) != len(chosen):
@@ -285,8 +287,8 @@ class PostgresRetriever:
             rows = connection.execute(
                 f"SELECT v.passage FROM vectors v {choice.join('v')} WHERE v.kind = {kind}"
                 f" AND v.report = ANY(%s){choice.conditions}"
-                f" ORDER BY (v.vector::vector({dimension})) <#> %s LIMIT {count}",
-                (list(choice.keys), *choice.values, query.vector),
+                f" ORDER BY (v.vector::vector({dimension})) <#> %s::vector LIMIT {count}",
+                (list(choice.keys), *choice.values, literal(query.vector)),
                 binary=True,
             )
             found.update(int(number) for (number,) in rows)
@@ -310,10 +312,11 @@ class PostgresRetriever:
         few = np.cumsum(counts[by_rarity]) <= _POSTINGS
         few[0] = True
         rarest = given[by_rarity[few]]
-        asked = sparse({int(n): float(weights[n]) for n in given})
+        asked = literal({int(n): float(weights[n]) for n in given})
         rows = connection.execute(
             f"SELECT l.passage FROM lexical l {choice.join('l')} WHERE l.{field}_ids && %s::int[]"
-            f" AND l.report = ANY(%s){choice.conditions} ORDER BY l.{field}s <#> %s LIMIT {_BEST}",
+            f" AND l.report = ANY(%s){choice.conditions}"
+            f" ORDER BY l.{field}s <#> %s::sparsevec LIMIT {_BEST}",
             (rarest.tolist(), list(choice.keys), *choice.values, asked),
             binary=True,
         )
@@ -338,8 +341,9 @@ class Choice:
 def _nearest_of(connection: Connection, query: Query, numbers: Sequence[int]) -> set[int]:
     """Those of some passages with the nearest vectors; all are compared, through no index."""
     rows = connection.execute(
-        "SELECT passage FROM vectors WHERE passage = ANY(%s) ORDER BY vector <#> %s LIMIT %s",
-        (list(numbers), query.vector, sum(_NEAREST.values())),
+        "SELECT passage FROM vectors WHERE passage = ANY(%s)"
+        " ORDER BY vector <#> %s::vector LIMIT %s",
+        (list(numbers), literal(query.vector), sum(_NEAREST.values())),
         binary=True,
     )
     return {int(number) for (number,) in rows}
