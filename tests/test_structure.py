@@ -27,7 +27,7 @@ LAYERS: tuple[tuple[str, str], ...] = (
     ("the index on disk", "store pieces"),
     ("settings, ingest, measuring", "settings build metrics logs"),
     ("what search asks of a store, documents made reports", "retrieval adding"),
-    ("scores", "scoring"),
+    ("the index of one process as such a store, scores", "memory scoring"),
     ("search", "search"),
     ("measuring, loading, readers' opinions", "evaluation beir loading headers feedback"),
     ("around requests", "engine limits observing connections"),
