@@ -27,7 +27,10 @@ LAYERS: tuple[tuple[str, str], ...] = (
     ("the index on disk, rows of the database", "store pieces postgres_rows"),
     ("settings, ingest, measuring", "settings build metrics logs postgres_versions"),
     ("what search asks of a store, documents made reports", "retrieval adding postgres_ingest"),
-    ("scores, what is in the database", "scoring postgres_corpus"),
+    (
+        "the index of one process as such a store, the database's, scores",
+        "memory scoring postgres_corpus",
+    ),
     ("search, also in the database", "search postgres_search"),
     ("measuring, where reports are kept", "evaluation beir stores headers feedback"),
     ("loading", "loading"),

@@ -10,6 +10,7 @@ TryghedError
 ├── DamagedIndexError   an index whose files are not those that were written
 ├── OtherModelError     an index that was made with another model or another format
 ├── IndexWriteError     an index that could not be written
+│   └── RecallError     an index that would not find what it should
 ├── DatabaseError       a database that cannot be used
 │   └── DatabaseLostError  a database that does not answer, or not with what was asked for
 ├── BadQuestionError    a question, history or filter that cannot be used
@@ -60,6 +61,10 @@ class OtherModelError(TryghedError):
 
 class IndexWriteError(TryghedError):
     """An index that could not be written; what was there before is untouched."""
+
+
+class RecallError(IndexWriteError):
+    """An index that finds too few of the nearest vectors; what was there before is untouched."""
 
 
 class DatabaseError(TryghedError):

@@ -1,4 +1,4 @@
-"""What search asks of a store of passages, and the store that has everything in memory.
+"""What search asks of a store of passages.
 
 A store says once, when it is loaded, what is true of all its reports (:class:`Corpus`), and for
 each question which passages are worth scoring, with their raw scores (:class:`Candidates`).
@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from tryghed_search import build, store
 from tryghed_search.passages import FILTERS, Filters, Passage, Report, filter_values
-from tryghed_search.tokens import LateInteraction, TokenStatistics
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+    from tryghed_search.tokens import LateInteraction, TokenStatistics
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,47 +92,6 @@ class Retriever(Protocol):
         besides the best there should be some of no merit. All passages will do.
         """
         ...
-
-
-class MemoryRetriever:
-    """The passages of an index that is in memory: every one of them is a candidate."""
-
-    def __init__(self, contents: store.Contents) -> None:
-        self._contents = contents
-        self._passages = contents.passages
-        statistics = TokenStatistics.of(contents.tokens)
-        self._late = LateInteraction(contents.tokens, statistics)
-        self._corpus = Corpus(
-            reports=contents.reports,
-            municipalities=contents.municipalities,
-            reader_questions=contents.reader_questions,
-            vocabulary=build.vocabulary(self._passages),
-            filters=known_filters(self._passages),
-            tokens=statistics,
-        )
-
-    @property
-    def corpus(self) -> Corpus:
-        """What is true of all reports together."""
-        return self._corpus
-
-    def candidates(
-        self,
-        queries: Sequence[Query],
-        wanted: Sequence[Filters],  # noqa: ARG002  # all are there anyway
-    ) -> Candidates:
-        """All passages, whatever is ``wanted``."""
-        contents = self._contents
-        raw = tuple(
-            RawScores(
-                rows=contents.rows,
-                cosines=contents.vectors.cosines(query.vector),
-                words=contents.words.scores(query.terms),
-                grams=contents.grams.scores(query.grams),
-            )
-            for query in queries
-        )
-        return Candidates(self._passages, self._late, raw)
 
 
 def known_filters(passages: Sequence[Passage]) -> dict[str, dict[str, str]]:

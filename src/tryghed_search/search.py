@@ -21,6 +21,7 @@ from tryghed_search import (
     wording,
 )
 from tryghed_search.errors import BadQuestionError
+from tryghed_search.memory import retriever_over
 from tryghed_search.passages import (
     ENTRY_KINDS,
     Answer,
@@ -34,7 +35,7 @@ from tryghed_search.passages import (
 )
 from tryghed_search.places import Gazetteer
 from tryghed_search.reranking import DEPTH
-from tryghed_search.retrieval import MemoryRetriever, Retriever, lets_through
+from tryghed_search.retrieval import Retriever, lets_through
 from tryghed_search.scoring import Reading, Scorer
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class Searcher:
     ) -> None:
         """``passages`` are an index in memory or another store of them."""
         self._reranker = reranker
-        retriever = MemoryRetriever(passages) if isinstance(passages, store.Contents) else passages
+        retriever = retriever_over(passages) if isinstance(passages, store.Contents) else passages
         self._corpus = retriever.corpus
         self._scorer = Scorer(retriever, encoder, weights or ranking.Weights())
         self._gazetteer = Gazetteer(self._corpus.municipalities)

@@ -70,8 +70,8 @@ class TokenStatistics:
         """The statistics of passages that are all there."""
         passages = len(tokens.bounds) - 1
         owners = np.repeat(np.arange(passages), np.diff(tokens.bounds))
-        places = np.unique(np.stack([tokens.ids, owners]), axis=1)
-        found, counts = np.unique(places[0], return_counts=True)
+        each_once = np.unique(tokens.ids.astype(np.int64) * passages + owners)
+        found, counts = np.unique(each_once // max(1, passages), return_counts=True)
         return cls(passages, dict(zip(found.tolist(), counts.tolist(), strict=True)), tokens.mean)
 
     def weights(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
