@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -17,8 +18,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.conftest import NOBODY, free_port
-
+NOBODY = 65534
 USER = "tryghed"
 PASSWORD = "hemmelig/å:@"  # noqa: S105
 QUOTED = "hemmelig%2F%C3%A5%3A%40"
@@ -32,6 +32,12 @@ SETTINGS = {
     "fsync": "off",  # nothing of it outlives the machine
     "autovacuum": "off",
 }
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
 
 
 @dataclass

@@ -33,6 +33,7 @@ from tryghed_search.errors import (
     IndexWriteError,
     NoIndexError,
     OtherModelError,
+    RecallError,
     SettingsError,
 )
 from tryghed_search.passages import Filters, Question
@@ -226,6 +227,25 @@ def test_the_vectors_of_many_passages_are_found_through_an_index(many: Kept) -> 
             (str(vector.tolist()),),
         ).fetchall()
     assert any("vectors_384_0" in line for (line,) in plan), plan
+
+
+def test_an_index_that_finds_too_few_of_the_nearest_is_not_put_in_force(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept.ingest()
+    before = kept.store.manifest()
+    shutil.copytree(GARDEN, kept.reports / "haven")
+
+    def again(**given: Any) -> store.Manifest:
+        folder = kept.store._folder
+        return postgres_ingest.ingest(
+            kept.reports, folder, kept.store.database, lambda: kept.encoder, **given
+        )
+
+    with pytest.raises(RecallError, match="not put in force"):
+        again(nearest_from=1, least_recall=1.01)
+    assert kept.store.manifest() == before
+    assert again(nearest_from=1).vectors == {"kind": "hnsw", "recall": 1.0}
 
 
 def test_a_narrow_filter_finds_its_passages_among_many(

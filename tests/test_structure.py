@@ -26,10 +26,10 @@ LAYERS: tuple[tuple[str, str], ...] = (
     ("token vectors, sums, writing to a folder", "tokens totals locking"),
     ("the index on disk, rows of the database", "store pieces postgres_rows"),
     ("settings, ingest, measuring", "settings build metrics logs postgres_versions"),
-    ("what search asks of a store, documents made reports", "retrieval adding postgres_ingest"),
+    ("what search asks of a store, documents made reports", "retrieval adding postgres_report"),
     (
         "the index of one process as such a store, the database's, scores",
-        "memory scoring postgres_corpus",
+        "memory scoring postgres_corpus postgres_ingest",
     ),
     ("search, also in the database", "search postgres_search"),
     ("measuring, where reports are kept", "evaluation beir stores headers feedback"),

@@ -19,6 +19,7 @@ from tryghed_search.errors import BusyError, DatabaseError, DatabaseLostError, O
 from tryghed_search.passages import Filters
 from tryghed_search.postgres import literal
 from tryghed_search.postgres_corpus import Loaded
+from tryghed_search.postgres_schema import EFFORT
 from tryghed_search.retrieval import Candidates, Query, RawScores
 from tryghed_search.store import Manifest
 
@@ -30,16 +31,16 @@ if TYPE_CHECKING:
     from tryghed_search.retrieval import Corpus
     from tryghed_search.tokens import LateInteraction
 
-_NEAREST = {0: 100, 1: 200, 2: 200, 3: 20}
+_NEAREST = {0: 32, 1: 64, 2: 64, 3: 16}
 """How many vectors are looked for through an index, by what they are of."""
-_BEST = 100
+_BEST = 24
 """How many passages are looked for by words, and by n-grams."""
 _POSTINGS = 3_000
 """In how many passages the terms that passages are looked for by stand at most, the rarest first:
 all that hold one of them are weighed."""
 _NARROW = 5_000
 """Passages that a filter lets through, up to which all their vectors are compared."""
-_SAMPLE = 32
+_SAMPLE = 16
 """Passages from all over the reports that are always candidates, so that scores are stretched over
 about the range that they have over all."""
 
@@ -226,7 +227,7 @@ class PostgresRetriever:
     ) -> npt.NDArray[np.int64]:
         """Positions of the candidates, in order."""
         for name, value in (
-            ("hnsw.ef_search", str(max(_NEAREST.values()))),
+            ("hnsw.ef_search", str(EFFORT)),
             ("hnsw.iterative_scan", "strict_order"),
         ):
             connection.execute("SELECT set_config(%s, %s, true)", (name, value))

@@ -39,6 +39,8 @@ class Version:
     totals: Totals
     nearest: bool
     """Whether vectors are found through an HNSW index; all are compared if not."""
+    recall: float
+    """Share of the ten nearest that are found, as it was measured when this was put in force."""
 
     @property
     def manifest(self) -> Manifest:
@@ -50,12 +52,13 @@ class Version:
             built=self.built,
             folder=f"version-{self.number}",
             model=self.model,
+            vectors={"kind": "hnsw" if self.nearest else "flat", "recall": round(self.recall, 4)},
             counts={"reports": len(self.keys), "sections": int(self.totals.sizes[5]), **counts},
             files={},
         )
 
 
-_COLUMNS = "version, built, format, model, reports, centre, totals, nearest"
+_COLUMNS = "version, built, format, model, reports, centre, totals, nearest, recall"
 
 
 def newest(connection: Connection) -> Version:
@@ -72,7 +75,7 @@ def newest(connection: Connection) -> Version:
         raise NoIndexError(
             "There is no report in the database. Write them with 'tryghed-search ingest'."
         )
-    number, built, form, model, keys, centre, sums, nearest = row
+    number, built, form, model, keys, centre, sums, nearest, recall = row
     if form != FORMAT:
         raise DatabaseError(
             f"What is in the database has format {form}, this program reads {FORMAT}. Write it "
@@ -88,6 +91,7 @@ def newest(connection: Connection) -> Version:
             centre=np.frombuffer(centre, np.float32),
             totals=Totals.from_bytes(sums),
             nearest=bool(nearest),
+            recall=float(recall),
         )
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise DatabaseError(
