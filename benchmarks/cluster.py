@@ -41,7 +41,10 @@ class Node:
     process: subprocess.Popen[bytes] | None = None
 
     def role(self) -> str:
-        """What Patroni says it is: "primary", "replica", or "gone"."""
+        """What Patroni says it is: "primary", "quorum", "replica" or "gone".
+
+        "quorum" is a replica that writes may have waited for and that may therefore lead.
+        """
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.api}/patroni", timeout=2) as said:
                 found = json.load(said)
@@ -49,7 +52,9 @@ class Node:
             found = json.load(error)
         except (OSError, ValueError):
             return "gone"
-        return str(found.get("role")) if found.get("state") in {"running", "streaming"} else "gone"
+        if found.get("state") not in {"running", "streaming"}:
+            return "gone"
+        return "quorum" if found.get("quorum_standby") else str(found.get("role"))
 
     def kill(self) -> None:
         """As a machine that loses its power: Patroni and the server at once."""
@@ -89,9 +94,9 @@ class Cluster:
             time.sleep(0.05)
 
     def whole(self, seconds: float = 120) -> None:
-        """Wait until one leads and the others follow."""
+        """Wait until one leads, and either of the others may if that one is lost."""
         end = time.monotonic() + seconds
-        while sorted(node.role() for node in self.nodes) != ["primary", "replica", "replica"]:
+        while sorted(node.role() for node in self.nodes) != ["primary", "quorum", "quorum"]:
             assert time.monotonic() < end, self.log()
             time.sleep(0.2)
 
