@@ -180,13 +180,16 @@ class Load:
         numbers = itertools.count(1)
         number = next(numbers)
         while not self._stop.is_set():
-            with suppress(psycopg.Error), psycopg.connect(
-                self._address,
-                autocommit=True,
-                target_session_attrs="read-write",
-                connect_timeout=2,
-                options="-c statement_timeout=5s",
-            ) as connection:
+            with (
+                suppress(psycopg.Error),
+                psycopg.connect(
+                    self._address,
+                    autocommit=True,
+                    target_session_attrs="read-write",
+                    connect_timeout=2,
+                    options="-c statement_timeout=5s",
+                ) as connection,
+            ):
                 while not self._stop.is_set():
                     # One whose fate is not known is left behind: it may be there or not.
                     number = next(numbers)
