@@ -60,8 +60,8 @@ def served(index: Path) -> tuple[float, float]:
         return time.perf_counter() - began, measuring.peak_memory_mb(process)
 
 
-def measure(index: Path, model: str, runs: int) -> dict[str, Any]:
-    """Every command ``runs`` times, and what it came to."""
+def measure(index: Path, model: str, runs: int, warmups: int) -> dict[str, Any]:
+    """Every command ``runs`` times, and what it came to; ``warmups`` fill the machine's caches."""
     command = [sys.executable, "-m", "tryghed_search.cli"]
     # The command that a user types, where it is installed beside this Python.
     script = Path(sys.executable).with_name("tryghed-search")
@@ -74,10 +74,10 @@ def measure(index: Path, model: str, runs: int) -> dict[str, Any]:
         SERVE: lambda: served(index),
     }
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
-    for number in range(runs + 1):
+    for number in range(warmups + runs):
         for name, way in ways.items():
             once = way()
-            if number:  # the first fills the machine's caches
+            if number >= warmups:
                 found[name].append(once)
     rulers = {PYTHON: PYTHON, HELP: PYTHON, MODEL: MODEL, ASK: MODEL, SERVE: MODEL}
     table = {}
@@ -95,7 +95,7 @@ def measure(index: Path, model: str, runs: int) -> dict[str, Any]:
 
 def main() -> None:
     """Measure and save."""
-    options = measuring.arguments(__doc__, runs=5).parse_args()
+    options = measuring.arguments(__doc__, runs=5, warmups=1).parse_args()
     on = measuring.machine()
     # Index and model are made in other processes, so that this one stays small.
     asked = "import measuring; print(measuring.model_folder())"
@@ -108,7 +108,7 @@ def main() -> None:
         if options.index is None:
             ingest = [sys.executable, "-m", "tryghed_search.cli", "ingest", "--index", str(index)]
             subprocess.run(ingest, check=True, stdout=subprocess.DEVNULL)
-        result = measure(index.resolve(), model, options.runs)
+        result = measure(index.resolve(), model, options.runs, options.warmups)
     measuring.save(options.out, "start", on, result)
 
 

@@ -46,7 +46,7 @@ def limit(out: Path, index_folder: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def start(out: Path, index_folder: Path) -> dict[str, Any]:
-    return ran("start", out, "--runs", "1", "--index", index_folder)
+    return ran("start", out, "--runs", "1", "--warmups", "0", "--index", index_folder)
 
 
 @pytest.fixture(scope="module")
@@ -58,20 +58,22 @@ def ingest(out: Path) -> dict[str, Any]:
 def load(out: Path, index_folder: Path) -> dict[str, Any]:
     return ran(
         "load", out, "--index", index_folder, "--seconds", "2", "--runs", "1",
-        "--connections", "1", "4",
+        "--connections", "1", "4", "--encoded", "64",
     )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def stages(out: Path, index_folder: Path) -> dict[str, Any]:
-    return ran("stages", out, "--index", index_folder, "--questions", "4", "--runs", "1")
+    return ran(
+        "stages", out, "--index", index_folder, "--questions", "4", "--runs", "1", "--warmups", "0"
+    )
 
 
 @pytest.fixture(scope="module")
 def compare(out: Path, index_folder: Path) -> dict[str, Any]:
     return ran(
         "compare", out, "--index", index_folder, "--questions", "8", "--starts", "1",
-        "--peers", sys.executable, "--only", "bare_model", "faiss_plain",
+        "--warmups", "0", "--peers", sys.executable, "--only", "bare_model", "faiss_plain",
     )  # fmt: skip
 
 
