@@ -31,7 +31,7 @@ STAGES = (
     ("reader over the best passages", "tryghed_search.scoring:Scorer.judge"),
     ("spelling", "tryghed_search.wording:Corrector.correct"),
     ("unknown names", "tryghed_search.scoring:Scorer.names_unknown"),
-    ("vectors (FAISS)", "tryghed_search.vectors:VectorIndex.search"),
+    ("vectors (FAISS)", "tryghed_search.vectors:VectorIndex.cosines"),
     ("token similarities", "tryghed_search.tokens:LateInteraction.similarities"),
     ("late interaction", "tryghed_search.tokens:LateInteraction.passages"),
     ("BM25 and n-grams", "tryghed_search.lexical:LexicalIndex.scores"),

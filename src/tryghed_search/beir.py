@@ -134,7 +134,8 @@ def evaluate(
         raise QuestionsError(f"{corpus} holds the document {twice!r} twice; keep one of them.")
     searcher = searcher_over(documents, encoder, progress)
     rows = [
-        measures([ids[n] for n in searcher.rank(text, 10)], relevance[key]) for key, text in asked
+        measures([ids[int(p.section)] for p in searcher.rank(text, 10)], relevance[key])
+        for key, text in asked
     ]
     means = {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
     return {"queries": len(rows), "documents": len(ids)} | {

@@ -134,6 +134,7 @@ def embed(
     ]
     every = _encoded(work, encoder, progress, kept)
     encoded = every[: len(passages)]
+    words = vocabulary(passages)
     return store.Contents(
         reports=reports,
         municipalities=_spellings(sources),
@@ -147,8 +148,9 @@ def embed(
                 for p, e in zip(passages, encoded, strict=True)
             ],
         ),
-        words=LexicalIndex.build(word_terms(passages)),
+        words=LexicalIndex.build(word_terms(passages, words)),
         grams=LexicalIndex.build([danish.grams(with_headings(p)) for p in passages]),
+        vocabulary=words,
     )
 
 
@@ -226,9 +228,9 @@ def vocabulary(passages: Iterable[Passage]) -> dict[str, int]:
     return counts
 
 
-def word_terms(passages: Sequence[Passage]) -> list[list[str]]:
+def word_terms(passages: Sequence[Passage], vocabulary: Mapping[str, int]) -> list[list[str]]:
     """Each passage's index terms: stems and compound parts of its text."""
-    compounds = danish.compound_parts(vocabulary(passages))
+    compounds = danish.compound_parts(vocabulary)
     return [danish.terms(passage.text, compounds) for passage in passages]
 
 

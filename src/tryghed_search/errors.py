@@ -10,6 +10,7 @@ TryghedError
 ├── DamagedIndexError   an index whose files are not those that were written
 ├── OtherModelError     an index that was made with another model or another format
 ├── IndexWriteError     an index that could not be written
+│   └── RecallError     an index that would not find what it should
 ├── BadQuestionError    a question, history or filter that cannot be used
 ├── FeedbackError       feedback that cannot be kept or read
 ├── NotReadyError       a server whose model and index are not loaded
@@ -58,6 +59,10 @@ class OtherModelError(TryghedError):
 
 class IndexWriteError(TryghedError):
     """An index that could not be written; what was there before is untouched."""
+
+
+class RecallError(IndexWriteError):
+    """An index that finds too few of the nearest vectors; what was there before is untouched."""
 
 
 class BadQuestionError(TryghedError):

@@ -5,6 +5,7 @@ BM25 as in Lucene (Robertson & Zaragoza 2009; variants in Kamphuis et al. 2020).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,9 @@ import numpy as np
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+_OCCURRENCES = 200_000
+"""Of a question's terms in documents, that are looked at to choose the best documents."""
 
 
 class LexicalIndex:
@@ -32,11 +36,15 @@ class LexicalIndex:
         return cls(retriever, len(documents))
 
     @classmethod
-    def load(cls, folder: Path, size: int) -> LexicalIndex:
-        """The index that ``save`` wrote, of ``size`` documents; nothing in it is unpickled."""
+    def load(cls, folder: Path, size: int, mapped: bool = False) -> LexicalIndex:
+        """The index that ``save`` wrote, of ``size`` documents; nothing in it is unpickled.
+
+        ``mapped`` into memory instead of read, its files must not change as long as it is used.
+        """
         import bm25s
 
-        return cls(bm25s.BM25.load(folder, allow_pickle=False, show_progress=False), size)
+        retriever = bm25s.BM25.load(folder, allow_pickle=False, show_progress=False, mmap=mapped)
+        return cls(retriever, size)
 
     def save(self, folder: Path) -> None:
         """Write the index as plain arrays and JSON into ``folder``."""
@@ -51,6 +59,63 @@ class LexicalIndex:
         if not known:
             return np.zeros(self._size, np.float32)
         return np.asarray(self._retriever.get_scores(known), dtype=np.float32)
+
+    def best(
+        self,
+        terms: Sequence[str],
+        count: int,
+        among: npt.NDArray[np.bool_] | None = None,
+    ) -> npt.NDArray[np.int64]:
+        """Numbers of the ``count`` documents that score best, (k,) int64, fewer if fewer score.
+
+        Without looking at more than ``_OCCURRENCES``: the rarest terms first, because what stands
+        in a great many documents hardly tells them apart. ``among`` (n,) tells which may be found.
+        """
+        scores = np.zeros(self._size, np.float32)
+        places = sorted(self._places(terms), key=lambda place: place[1] - place[0])
+        looked_at = 0
+        for number, (start, end, times) in enumerate(places):
+            looked_at += end - start
+            if number and looked_at > _OCCURRENCES:
+                break
+            scores[self._documents[start:end]] += times * self._weights[start:end]
+        if among is not None:
+            scores *= among
+        found = np.flatnonzero(scores)
+        if len(found) > count:
+            found = found[np.argpartition(-scores[found], count - 1)[:count]]
+        return found
+
+    def scores_of(
+        self, terms: Sequence[str], documents: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.float32]:
+        """What ``scores`` gives for some documents, (k,) float32; their numbers ascend."""
+        found = np.zeros(len(documents), np.float32)
+        for start, end, times in self._places(terms):
+            holders = self._documents[start:end]
+            at = np.searchsorted(holders, documents)
+            at[at == len(holders)] = 0
+            held = holders[at] == documents
+            found[held] += times * self._weights[start:end][at[held]]
+        return found
+
+    def _places(self, terms: Sequence[str]) -> list[tuple[int, int, int]]:
+        """Where the documents of each known term begin and end, and how often it is given."""
+        bounds = self._retriever.scores["indptr"]
+        given = Counter(self._retriever.vocab_dict[term] for term in terms if term in self)
+        return [(int(bounds[n]), int(bounds[n + 1]), times) for n, times in given.items()]
+
+    @property
+    def _documents(self) -> npt.NDArray[np.int32]:
+        """The documents of each term, ascending, term after term."""
+        documents: npt.NDArray[np.int32] = self._retriever.scores["indices"]
+        return documents
+
+    @property
+    def _weights(self) -> npt.NDArray[np.float32]:
+        """What a term adds to the score of each of its documents."""
+        weights: npt.NDArray[np.float32] = self._retriever.scores["data"]
+        return weights
 
     def __contains__(self, term: str) -> bool:
         return bool(term) and term in self._retriever.vocab_dict  # bm25s adds an empty term

@@ -139,6 +139,27 @@ class Filters:
     reports: tuple[str, ...] = ()
     """Ids of reports."""
 
+    @property
+    def named(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """Each of ``FILTERS`` that has values, with these."""
+        values = (self.kinds, self.municipalities, self.audiences, self.themes, self.reports)
+        return tuple((name, given) for name, given in zip(FILTERS, values, strict=True) if given)
+
+
+FILTERS = ("kind", "municipality", "audience", "theme", "report")
+"""What passages can be filtered by, as readers are told of it."""
+
+
+def filter_values(passage: Passage, name: str) -> tuple[str, ...]:
+    """What a passage has of one of ``FILTERS``."""
+    if name == "kind":
+        return (passage.kind,)
+    if name == "report":
+        return (passage.report,)
+    of = {"municipality": "municipalities", "audience": "audiences", "theme": "themes"}[name]
+    values: tuple[str, ...] = getattr(passage, of)
+    return values
+
 
 @dataclass(frozen=True, slots=True)
 class Question:

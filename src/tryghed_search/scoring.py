@@ -1,4 +1,4 @@
-"""One text against every passage: the six scores, their fusion, and the sentences that answer."""
+"""One text against the candidates: the six scores, their fusion, and the sentences that answer."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tryghed_search import build, bundled, danish, places, ranking, store, wording
-from tryghed_search.passages import Span
+from tryghed_search.passages import Filters, Passage, Span
 from tryghed_search.reader import Judgement, Prepared, TrainedReader
-from tryghed_search.tokens import LateInteraction
+from tryghed_search.retrieval import Candidates, Query, RawScores, Retriever
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from tryghed_search.embedding import Encoded, Encoder
 
-_NEIGHBOURS = 4096
-"""Vectors looked at for one question; all of them in an index of this report's size."""
+_PREPARED = 512
+"""Passages that are kept as the reader takes them in, about 130 kB each."""
 _SECOND_ASKED = 0.4
 """How much a passage's second nearest reader question counts, the nearest the rest."""
 _ASKED_SENTENCE = 2.0
@@ -37,6 +37,8 @@ class Reading:
 
     text: str
     encoded: Encoded
+    candidates: Candidates
+    """The passages that were scored: all numbers of passages are places among them."""
     scores: ranking.Scores
     similarities: npt.NDArray[np.float32]
     weights: npt.NDArray[np.float32]
@@ -54,26 +56,19 @@ class Reading:
 
 
 class Scorer:
-    """Scores texts against one loaded index with the model that made it."""
+    """Scores texts against one store's passages with the model that made them."""
 
-    def __init__(
-        self, contents: store.Contents, encoder: Encoder, weights: ranking.Weights
-    ) -> None:
-        self._contents = contents
+    def __init__(self, retriever: Retriever, encoder: Encoder, weights: ranking.Weights) -> None:
+        self._retriever = retriever
         self._encoder = encoder
         self._weights = weights
-        self._passages = contents.passages
-        self._late = LateInteraction(contents.tokens)
         self._reader = (
             TrainedReader()
             if encoder.identity.sha256 == bundled.identity(adapted=True)[1]
             else None
         )
-        self._prepared: list[Prepared] = []
-        if self._reader is not None:
-            vectors = (self._late.vectors_of(number) for number in range(len(self._passages)))
-            self._prepared = [self._reader.prepared(tokens) for tokens in vectors]
-        vocabulary = build.vocabulary(self._passages)
+        self._prepared: dict[str, Prepared] = {}
+        vocabulary = retriever.corpus.vocabulary
         self._compounds = danish.compound_parts(vocabulary)
         self._corrector = wording.Corrector(vocabulary, places.NAME_WORDS)
 
@@ -83,29 +78,41 @@ class Scorer:
         other._weights = weights
         return other
 
-    def read(self, texts: Sequence[str]) -> list[Reading]:
-        """Correct, encode and score texts, all in one pass of the encoder."""
+    def read(self, texts: Sequence[str], wanted: Sequence[Filters] = ()) -> list[Reading]:
+        """Correct, encode and score texts, all in one pass of the encoder.
+
+        All over the same candidates, among which are the best that each of ``wanted`` lets through.
+        """
         corrected = [self._corrector.correct(text) for text in texts]
         encoded = self._encoder.encode_questions(corrected)
-        return [self._score(text, e) for text, e in zip(corrected, encoded, strict=True)]
+        queries = [
+            Query(e.pooled, danish.terms(text, self._compounds), danish.grams(text))
+            for text, e in zip(corrected, encoded, strict=True)
+        ]
+        candidates = self._retriever.candidates(queries, wanted)
+        return [
+            self._score(text, e, candidates, raw)
+            for text, e, raw in zip(corrected, encoded, candidates.raw, strict=True)
+        ]
 
-    def _score(self, text: str, encoded: Encoded) -> Reading:
-        count = len(self._passages)
-        rows, cosines = self._contents.vectors.search(encoded.pooled, _NEIGHBOURS)
-        found = self._contents.rows[rows]
+    def _score(
+        self, text: str, encoded: Encoded, candidates: Candidates, raw: RawScores
+    ) -> Reading:
+        count = len(candidates.passages)
+        found, cosines, late = raw.rows, raw.cosines, candidates.late
         floor = float(cosines.min())
         passage, sentences, answered, unanswered = (
             found[:, 1] == kind
             for kind in (store.PASSAGE, store.SENTENCE, store.ANSWERED, store.UNANSWERED)
         )
-        weights = self._late.weights(encoded.ids)
-        similarities = self._late.similarities(encoded)
+        weights = late.weights(encoded.ids)
+        similarities = late.similarities(encoded)
         scores = ranking.Scores(
             dense=ranking.best_per_group(cosines[passage], found[passage, 0], count, floor),
             sentence=ranking.best_per_group(cosines[sentences], found[sentences, 0], count, floor),
-            late=self._late.passages(similarities, weights),
-            words=self._contents.words.scores(danish.terms(text, self._compounds)),
-            grams=self._contents.grams.scores(danish.grams(text)),
+            late=late.passages(similarities, weights),
+            words=raw.words,
+            grams=raw.grams,
             asked=ranking.best_two_per_group(
                 cosines[answered], found[answered, 0], count, np.nan, _SECOND_ASKED
             ),
@@ -113,6 +120,7 @@ class Scorer:
         return Reading(
             text=text,
             encoded=encoded,
+            candidates=candidates,
             scores=scores,
             similarities=similarities,
             weights=weights,
@@ -131,7 +139,7 @@ class Scorer:
 
         A heading is never highlighted where there is a sentence.
         """
-        passage = self._passages[number]
+        passage = reading.candidates.passages[number]
         headings = {block.start for block in passage.blocks if block.role == "heading"}
         spans = passage.sentences
         scores = self.sentence_scores(reading, number, judgement)
@@ -151,14 +159,15 @@ class Scorer:
         Late interaction and cosine with the sentence, cosine with the reader questions that it
         answers, and the reader's token logits.
         """
-        count = len(self._passages[number].sentences)
-        scores = self._late.sentences(reading.similarities, reading.weights, number, count)
+        late = reading.candidates.late
+        count = len(reading.candidates.passages[number].sentences)
+        scores = late.sentences(reading.similarities, reading.weights, number, count)
         scores = scores + _best_of(reading.sentences, reading.cosines, number, count)
         if self._weights.asked > 0:
             asked = _best_of(reading.answered, reading.alike, number, count)
             scores = scores + np.float32(_ASKED_SENTENCE) * asked
         if judgement is not None:
-            pointed = self._late.sentence_means(judgement.tokens, number, count)
+            pointed = late.sentence_means(judgement.tokens, number, count)
             scores = scores + np.float32(_POINTED_SENTENCE) * pointed
         return np.asarray(scores, dtype=np.float32)
 
@@ -182,9 +191,10 @@ class Scorer:
         """
         if wording.language(reading.text) == "en":
             return 1.0
+        passages = reading.candidates.passages
         asked = set(danish.terms(reading.text, self._compounds))
         held = (
-            set(danish.terms(build.with_headings(self._passages[number]), self._compounds))
+            set(danish.terms(build.with_headings(passages[number]), self._compounds))
             for number in top
         )
         return (
@@ -195,9 +205,23 @@ class Scorer:
         """What the reader says of some passages, by number; empty for a model without a reader."""
         if self._reader is None or not numbers:
             return {}
-        passages = [self._prepared[number] for number in numbers]
-        judgements = self._reader.judge(self._late.centred(reading.encoded), passages)
+        late, passages = reading.candidates.late, reading.candidates.passages
+        judgements = self._reader.judge(
+            late.centred(reading.encoded),
+            [self._taken_in(passages[n], late.vectors_of(n), self._reader) for n in numbers],
+        )
         return dict(zip(numbers, judgements, strict=True))
+
+    def _taken_in(
+        self, passage: Passage, tokens: npt.NDArray[np.float32], reader: TrainedReader
+    ) -> Prepared:
+        """A passage as the reader takes it in, from those that were taken in lately if it can."""
+        kept = self._prepared.get(passage.id)
+        if kept is None:
+            while len(self._prepared) >= _PREPARED:  # another thread may be at the same
+                self._prepared.pop(next(iter(self._prepared), passage.id), None)
+            kept = self._prepared[passage.id] = reader.prepared(tokens)
+        return kept
 
 
 def _best_of(

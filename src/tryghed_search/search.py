@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,17 +21,21 @@ from tryghed_search import (
     wording,
 )
 from tryghed_search.errors import BadQuestionError
+from tryghed_search.memory import retriever_over
 from tryghed_search.passages import (
     ENTRY_KINDS,
     Answer,
     Filters,
     Hit,
+    Passage,
     Question,
     Report,
     SectionHit,
+    Span,
 )
 from tryghed_search.places import Gazetteer
 from tryghed_search.reranking import DEPTH
+from tryghed_search.retrieval import Retriever, lets_through
 from tryghed_search.scoring import Reading, Scorer
 
 if TYPE_CHECKING:
@@ -62,30 +67,31 @@ _LOOKED_AT = 3
 
 
 class Searcher:
-    """Answers questions over one loaded index with the model that made it."""
+    """Answers questions over one store's passages with the model that made them."""
 
     def __init__(
         self,
-        contents: store.Contents,
+        passages: store.Contents | Retriever,
         encoder: Encoder,
         weights: ranking.Weights | None = None,
         reranker: Reranker | None = None,
     ) -> None:
+        """``passages`` are an index in memory or another store of them."""
         self._reranker = reranker
-        self._contents = contents
-        self._passages = contents.passages
-        self._scorer = Scorer(contents, encoder, weights or ranking.Weights())
-        self._gazetteer = Gazetteer(contents.municipalities)
+        retriever = retriever_over(passages) if isinstance(passages, store.Contents) else passages
+        self._corpus = retriever.corpus
+        self._scorer = Scorer(retriever, encoder, weights or ranking.Weights())
+        self._gazetteer = Gazetteer(self._corpus.municipalities)
         self._titles = {
             (report.id, section.slug): section.title
-            for report in contents.reports
+            for report in self._corpus.reports
             for section in report.sections
         }
 
     @property
     def reports(self) -> tuple[Report, ...]:
         """The reports in the index."""
-        return self._contents.reports
+        return self._corpus.reports
 
     def weighing(self, weights: ranking.Weights) -> Searcher:
         """A searcher over the same index that weighs the scores otherwise, for comparisons."""
@@ -102,9 +108,9 @@ class Searcher:
         limit out of range, or a filter value that the index does not have.
         """
         text = self._checked(question)
-        allowed = self._allowed(question.filters)
-        own, meant, fused = self._read_in_context(text, question.history)
-        best = self._reranked(meant.text, ranking.order(fused, allowed))
+        own, meant, fused = self._read_in_context(text, question)
+        passages = own.candidates.passages
+        best = self._reranked(meant, self._ordered(fused, passages, question.filters))
         ranked = best[: question.limit]
         language = wording.language(text)
         judged = self._scorer.judge(meant, best[:_LOOKED_AT])
@@ -115,7 +121,7 @@ class Searcher:
         scores = sorted((float(fused[i]) for i in ranked), reverse=True)  # also when re-ranked
         hits = tuple(
             Hit(
-                passage=self._passages[i],
+                passage=passages[i],
                 rank=rank,
                 score=round(min(1.0, score), 4),
                 highlights=self._scorer.highlights(own, i, judged.get(i)),
@@ -141,22 +147,30 @@ class Searcher:
             ),
             sentence=sentence,
             hits=hits,
-            suggestions=self._suggestions(ranked, (*question.history, text), answered),
+            suggestions=self._suggestions(passages, ranked, (*question.history, text), answered),
             language=language,
         )
 
-    def _reranked(self, text: str, best: list[int]) -> list[int]:
+    def _ordered(
+        self, fused: npt.NDArray[np.float32], passages: Sequence[Passage], filters: Filters
+    ) -> list[int]:
+        """Numbers of the passages that the filters let through, best first."""
+        return ranking.order(fused, lets_through(filters, passages))
+
+    def _reranked(self, reading: Reading, best: list[int]) -> list[int]:
         """The best few in the re-ranker's order, if there is one, before the others."""
         if self._reranker is None:
             return best
         first = best[:DEPTH]
-        passages = [build.embedded_text(self._passages[i]) for i in first]
-        return [first[n] for n in self._reranker.order(text, passages)] + best[DEPTH:]
+        passages = [build.embedded_text(reading.candidates.passages[i]) for i in first]
+        return [first[n] for n in self._reranker.order(reading.text, passages)] + best[DEPTH:]
 
-    def rank(self, text: str, count: int) -> list[int]:
-        """Numbers of the ``count`` best passages for a text of any length, best first."""
-        fused = self._with_names(self._scorer.read([text])[0].fused, text)
-        return ranking.order(fused, np.ones(len(self._passages), dtype=bool))[:count]
+    def rank(self, text: str, count: int) -> list[Passage]:
+        """The ``count`` best passages for a text of any length, best first."""
+        (reading,) = self._read([text], Filters())
+        fused = self._with_names(reading.fused, reading, text)
+        passages = reading.candidates.passages
+        return [passages[i] for i in self._ordered(fused, passages, Filters())[:count]]
 
     def _checked(self, question: Question) -> str:
         text = " ".join(question.text.split())
@@ -168,79 +182,77 @@ class Searcher:
             raise BadQuestionError(f"Der kan højst følge {MAX_HISTORY} tidligere spørgsmål med.")
         if not 1 <= question.limit <= MAX_LIMIT:
             raise BadQuestionError(f"Antallet af steder skal være fra 1 til {MAX_LIMIT}.")
+        self._check_filters(question.filters)
         return text
 
-    def _allowed(self, filters: Filters) -> npt.NDArray[np.bool_]:
-        """Which passages the filters let through, (n,) bool."""
-        allowed = np.ones(len(self._passages), dtype=bool)
-        for name, values, of in (
-            ("kind", filters.kinds, lambda p: (p.kind,)),
-            ("municipality", filters.municipalities, lambda p: p.municipalities),
-            ("audience", filters.audiences, lambda p: p.audiences),
-            ("theme", filters.themes, lambda p: p.themes),
-            ("report", filters.reports, lambda p: (p.report,)),
-        ):
-            if not values:
-                continue
-            wanted = {value.casefold() for value in values}
-            known = {value.casefold(): value for p in self._passages for value in of(p)}
+    def _check_filters(self, filters: Filters) -> None:
+        for name, values in filters.named:
+            known = self._corpus.filters[name]
             unknown = sorted(value for value in values if value.casefold() not in known)
             if unknown:
                 raise BadQuestionError(
                     f"Ukendt værdi i filteret {name}: {', '.join(unknown)}. "
                     f"Mulige værdier: {', '.join(sorted(known.values()))}."
                 )
-            allowed &= np.array(
-                [any(v.casefold() in wanted for v in of(p)) for p in self._passages]
-            )
-        return allowed
+
+    def _read(self, texts: Sequence[str], filters: Filters) -> list[Reading]:
+        """The texts, scored over the best of all, of what is asked for and of what they name."""
+        named = [tuple(self._gazetteer.reported(text)) for text in texts]
+        about = [replace(filters, municipalities=names) for names in dict.fromkeys(named) if names]
+        return self._scorer.read(texts, [*([filters] if filters.named else []), *about])
 
     def _read_in_context(
-        self, text: str, history: Sequence[str]
+        self, text: str, question: Question
     ) -> tuple[Reading, Reading, npt.NDArray[np.float32]]:
         """The question as it stands, as it is meant after the ones before it, and fused scores."""
-        resolved = conversation.resolve(text, history, self._gazetteer)
+        resolved = conversation.resolve(text, question.history, self._gazetteer)
         if resolved is None:
-            own = self._scorer.read([text])[0]
-            return own, own, self._with_names(own.fused, text)
-        own, joined, before = self._scorer.read([text, resolved.joined, resolved.before])
+            (own,) = self._read([text], question.filters)
+            return own, own, self._with_names(own.fused, own, text)
+        texts = (text, resolved.joined, resolved.before)
+        own, joined, before = self._read(texts, question.filters)
         share = np.float32(_HISTORY_SHARE_OF_A_NAME if resolved.only_a_name else _HISTORY_SHARE)
         mixed = (1 - share) * own.fused + share * joined.fused
-        mixed = self._carried(mixed, self._with_names(before.fused, resolved.before), resolved)
-        return own, joined, self._with_names(mixed, resolved.joined)
+        earlier = self._with_names(before.fused, before, resolved.before)
+        mixed = self._carried(mixed, earlier, own.candidates.passages, resolved)
+        return own, joined, self._with_names(mixed, own, resolved.joined)
 
     def _carried(
         self,
         fused: npt.NDArray[np.float32],
         before: npt.NDArray[np.float32],
+        passages: Sequence[Passage],
         resolved: conversation.Resolved,
     ) -> npt.NDArray[np.float32]:
         """A follow-up stays in the case, type or trend of the earlier answer.
 
         With another name it moves to that place's section of the same heading.
         """
-        best = self._passages[int(before.argmax())]
+        best = passages[int(before.argmax())]
         if resolved.moved:
             title = self._titles[best.report, best.section]
-            kept = [self._titles[p.report, p.section] == title for p in self._passages]
+            kept = [self._titles[p.report, p.section] == title for p in passages]
         else:
-            kept = [p.entry is not None and p.entry == best.entry for p in self._passages]
+            kept = [p.entry is not None and p.entry == best.entry for p in passages]
         return ranking.raised(fused, np.array(kept), _CARRIED)
 
-    def _with_names(self, fused: npt.NDArray[np.float32], text: str) -> npt.NDArray[np.float32]:
+    def _with_names(
+        self, fused: npt.NDArray[np.float32], reading: Reading, text: str
+    ) -> npt.NDArray[np.float32]:
         """A question that names a municipality is about the passages that speak of it."""
         names = set(self._gazetteer.reported(text))
         if not names:
             return fused
-        about = np.array([bool(names.intersection(p.municipalities)) for p in self._passages])
-        case = about & np.array([p.kind == "case" for p in self._passages])
+        passages = reading.candidates.passages
+        about = np.array([bool(names.intersection(p.municipalities)) for p in passages])
+        case = about & np.array([p.kind == "case" for p in passages])
         return ranking.raised(ranking.raised(fused, about, _NAMED), case, _NAMED_CASE)
 
     def signals(self, question: Question) -> confidence.Signals:
         """What the confidence in an answer to one question rests on."""
         text = self._checked(question)
-        _, meant, fused = self._read_in_context(text, question.history)
-        best = ranking.order(fused, self._allowed(question.filters))
+        _, meant, fused = self._read_in_context(text, question)
+        best = self._ordered(fused, meant.candidates.passages, question.filters)
         return self._signals(meant, best, self._scorer.judge(meant, best[:_LOOKED_AT]))
 
     def _signals(
@@ -270,25 +282,27 @@ class Searcher:
 
     def _sentence(self, reading: Reading, number: int, judgement: Judgement | None) -> str:
         """The sentence of a passage that answers best."""
-        passage = self._passages[number]
+        passage = reading.candidates.passages[number]
         start, end = self._scorer.highlights(reading, number, judgement)[0]
         return passage.text[start:end]
 
     def _suggestions(
-        self, ranked: Sequence[int], asked: Sequence[str], answered: bool
+        self,
+        passages: Sequence[Passage],
+        ranked: Sequence[int],
+        asked: Sequence[str],
+        answered: bool,
     ) -> tuple[str, ...]:
         """Questions that the report answers, from the neighbourhood of the best passages."""
-        known = self._contents.reader_questions
+        known = self._corpus.reader_questions
         numbers: list[int] = list(ranked[1:3] if answered else ranked[:3])
         if answered and ranked:
-            best = self._passages[ranked[0]]
-            numbers += [
-                i for i, p in enumerate(self._passages) if p.entry == best.entry and p != best
-            ]
+            best = passages[ranked[0]]
+            numbers += [i for i, p in enumerate(passages) if p.entry == best.entry and p != best]
         seen = {" ".join(danish.words(question)) for question in asked}
         found: list[str] = []
         for number in numbers:
-            suggestion = known.get(self._passages[number].id)
+            suggestion = known.get(passages[number].id)
             if suggestion and " ".join(danish.words(suggestion)) not in seen | set(found):
                 found.append(suggestion)
         return tuple(dict.fromkeys(found))[:3]
@@ -301,36 +315,53 @@ class Searcher:
         Only cases, types and trends unless ``filters.kinds`` says otherwise. Raises
         ``BadQuestionError`` as ``ask`` does.
         """
-        allowed = self._allowed(filters)
         kinds = filters.kinds or ENTRY_KINDS
+        if topic is None or not topic.strip():
+            self._check_filters(filters)
+            passages = [p for report in self.reports for p in report.passages]
+            hits = [
+                self._section_hit(key, 1.0, [passages[members[0]]], [1.0], [()])
+                for key, members in self._groups(passages, filters, kinds).items()
+            ]
+            order = {report.id: number for number, report in enumerate(self.reports)}
+            return tuple(sorted(hits, key=lambda hit: (order[hit.report], hit.section.start)))
+        text = self._checked(Question(topic, filters=filters))
+        (reading,) = self._read([text], replace(filters, kinds=kinds))
+        fused = self._with_names(reading.fused, reading, text)
+        found = reading.candidates.passages
+        scored = []
+        for key, members in self._groups(found, filters, kinds).items():
+            best = sorted(members, key=lambda i: (-fused[i], i))
+            scored.append((self._topic_score(fused, best), key, best))
+        scored.sort(key=lambda item: (-item[0], item[2][0]))
+        return tuple(
+            self._section_hit(
+                key,
+                score,
+                [found[i] for i in best[:_SECTION_HITS]],
+                [float(fused[i]) for i in best[:_SECTION_HITS]],
+                [self._scorer.highlights(reading, i) for i in best[:_SECTION_HITS]],
+            )
+            for score, key, best in scored
+        )
+
+    @staticmethod
+    def _groups(
+        passages: Sequence[Passage], filters: Filters, kinds: Sequence[str]
+    ) -> dict[tuple[str, str], list[int]]:
+        """Numbers of the passages of each section that is listed, by report and slug."""
+        allowed = lets_through(filters, passages)
         groups: dict[tuple[str, str], list[int]] = {}
-        for i, passage in enumerate(self._passages):
+        for i, passage in enumerate(passages):
             if allowed[i] and passage.kind in kinds:
                 groups.setdefault((passage.report, passage.entry or passage.section), []).append(i)
         if filters.kinds == ():
             groups = {
                 key: members
                 for key, members in groups.items()
-                if any(self._passages[i].entry for i in members)
+                if any(passages[i].entry for i in members)
             }
-        if topic is None or not topic.strip():
-            hits = [
-                self._section_hit(key, 1.0, members[:1], None) for key, members in groups.items()
-            ]
-            order = {report.id: number for number, report in enumerate(self.reports)}
-            return tuple(sorted(hits, key=lambda hit: (order[hit.report], hit.section.start)))
-        text = self._checked(Question(topic))
-        reading = self._scorer.read([text])[0]
-        fused = self._with_names(reading.fused, text)
-        scored = []
-        for key, members in groups.items():
-            best = sorted(members, key=lambda i: (-fused[i], i))
-            scored.append((self._topic_score(fused, best), key, best))
-        scored.sort(key=lambda item: (-item[0], item[2][0]))
-        return tuple(
-            self._section_hit(key, score, best[:_SECTION_HITS], (reading, fused))
-            for score, key, best in scored
-        )
+        return groups
 
     @staticmethod
     def _topic_score(fused: npt.NDArray[np.float32], best: Sequence[int]) -> float:
@@ -342,8 +373,9 @@ class Searcher:
         self,
         key: tuple[str, str],
         score: float,
-        numbers: Sequence[int],
-        found: tuple[Reading, npt.NDArray[np.float32]] | None,
+        passages: Sequence[Passage],
+        scores: Sequence[float],
+        highlights: Sequence[tuple[Span, ...]],
     ) -> SectionHit:
         report = next(report for report in self.reports if report.id == key[0])
         return SectionHit(
@@ -351,12 +383,9 @@ class Searcher:
             report=report.id,
             score=round(min(1.0, score), 4),
             hits=tuple(
-                Hit(
-                    passage=self._passages[i],
-                    rank=rank,
-                    score=round(float(min(1.0, found[1][i])), 4) if found else 1.0,
-                    highlights=self._scorer.highlights(found[0], i) if found else (),
+                Hit(passage, rank, round(min(1.0, own), 4), spans)
+                for rank, (passage, own, spans) in enumerate(
+                    zip(passages, scores, highlights, strict=True), start=1
                 )
-                for rank, i in enumerate(numbers, start=1)
             ),
         )

@@ -9,6 +9,7 @@ checked: FAISS and numpy do not notice every damage. Nothing is unpickled.
     ├── encoded/              what the model has made of texts, see pieces.py; not read to answer
     └── generation-…/
         ├── reports.json      text, sections and passages
+        ├── vocabulary.json   every word with its count
         ├── vectors.faiss     pooled vectors of passages, sentences and reader questions
         ├── rows.npy          what each vector is of
         ├── tokens-*.npy      token vectors, see tokens.py
@@ -40,19 +41,20 @@ from tryghed_search.lexical import LexicalIndex
 from tryghed_search.locking import sync, writing
 from tryghed_search.passages import Block, Passage, Report, Section
 from tryghed_search.tokens import TokenVectors
-from tryghed_search.vectors import VectorIndex
+from tryghed_search.vectors import FLAT_UP_TO, VectorIndex
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
 MANIFEST = "manifest.json"
-FORMAT = 2
+FORMAT = 3
 """Bump when the files, or what is embedded for a passage, change."""
 
 PASSAGE, SENTENCE, ANSWERED, UNANSWERED = 0, 1, 2, 3
 """What a vector is of, the second column of ``rows``: the last two, of a reader question."""
 
-_REPORTS, _VECTORS, _ROWS = "reports.json", "vectors.faiss", "rows.npy"
+_REPORTS, _VOCABULARY = "reports.json", "vocabulary.json"
+_VECTORS, _ROWS = "vectors.faiss", "rows.npy"
 _REBUILD = "Rebuild it with 'tryghed-search ingest'."
 
 
@@ -71,6 +73,8 @@ class Contents:
     tokens: TokenVectors
     words: LexicalIndex
     grams: LexicalIndex
+    vocabulary: Mapping[str, int]
+    """Every word of passages and headings with its count."""
 
     @property
     def passages(self) -> tuple[Passage, ...]:
@@ -88,6 +92,8 @@ class Manifest:
     folder: str
     model: ModelIdentity
     counts: Mapping[str, int]
+    vectors: Mapping[str, Any]
+    """How vectors are searched: ``kind``, "flat" or "hnsw", and the ``recall`` at ten measured."""
     files: Mapping[str, Mapping[str, Any]]
 
 
@@ -127,7 +133,8 @@ def _write_generation(
         "municipalities": contents.municipalities,
         "reader_questions": contents.reader_questions,
     }
-    (unfinished / _REPORTS).write_text(json.dumps(reports, ensure_ascii=False), encoding="utf-8")
+    _write_json(unfinished / _REPORTS, reports)
+    _write_json(unfinished / _VOCABULARY, contents.vocabulary)
     (unfinished / _VECTORS).write_bytes(contents.vectors.to_bytes())
     _write_array(unfinished / _ROWS, contents.rows)
     for field in fields(TokenVectors):
@@ -158,7 +165,15 @@ def _write_generation(
         "vectors": len(contents.vectors),
         "tokens": len(contents.tokens.ids),
     }
-    return Manifest(FORMAT, built, generation.name, model, counts, files)
+    vectors = {
+        "kind": "flat" if contents.vectors.exact else "hnsw",
+        "recall": round(contents.vectors.recall, 4),
+    }
+    return Manifest(FORMAT, built, generation.name, model, counts, vectors, files)
+
+
+def _write_json(path: Path, value: object) -> None:
+    path.write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
 
 
 def _write_array(path: Path, array: npt.NDArray[Any]) -> None:
@@ -219,6 +234,7 @@ def read_manifest(folder: Path) -> Manifest:
             folder=str(data["folder"]),
             model=_model(data["model"]),
             counts={str(k): int(v) for k, v in data["counts"].items()},
+            vectors=dict(data["vectors"]),
             files={str(k): dict(v) for k, v in data["files"].items()},
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
@@ -315,19 +331,28 @@ def _check_counts(folder: Path, manifest: Manifest, contents: Contents) -> None:
 
 def _read(generation: Path, manifest: Manifest) -> Contents:
     data = json.loads((generation / _REPORTS).read_text(encoding="utf-8"))
+    mapped = manifest.counts["vectors"] > FLAT_UP_TO
     tokens = {
-        field.name: np.load(generation / f"tokens-{field.name}.npy", allow_pickle=False)
+        field.name: np.load(
+            generation / f"tokens-{field.name}.npy",
+            allow_pickle=False,
+            mmap_mode="r" if mapped and field.name == "vectors" else None,
+        )
         for field in fields(TokenVectors)
     }
+    vectors, passages = generation / _VECTORS, manifest.counts["passages"]
     return Contents(
         reports=tuple(_report(report) for report in data["reports"]),
         municipalities={name: tuple(v) for name, v in data["municipalities"].items()},
         reader_questions=data["reader_questions"],
-        vectors=VectorIndex.from_bytes((generation / _VECTORS).read_bytes()),
+        vectors=VectorIndex.mapped(vectors)
+        if mapped
+        else VectorIndex.from_bytes(vectors.read_bytes()),
         rows=np.load(generation / _ROWS, allow_pickle=False),
         tokens=TokenVectors(**tokens),
-        words=LexicalIndex.load(generation / "words", manifest.counts["passages"]),
-        grams=LexicalIndex.load(generation / "grams", manifest.counts["passages"]),
+        words=LexicalIndex.load(generation / "words", passages, mapped),
+        grams=LexicalIndex.load(generation / "grams", passages, mapped),
+        vocabulary=json.loads((generation / _VOCABULARY).read_text(encoding="utf-8")),
     )
 
 

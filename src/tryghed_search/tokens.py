@@ -8,7 +8,7 @@ is in the corpus.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -55,39 +55,59 @@ class TokenVectors:
         )
 
 
-class LateInteraction:
-    """Scores questions against :class:`TokenVectors`."""
+@dataclass(frozen=True, slots=True)
+class TokenStatistics:
+    """What late interaction has to know of all passages of an index."""
 
-    def __init__(self, tokens: TokenVectors) -> None:
-        self._vectors = tokens.vectors.astype(np.float32)
-        self._tokens = tokens
+    passages: int
+    counts: Mapping[int, int]
+    """In how many passages a token stands, by its number in the model's vocabulary."""
+    mean: npt.NDArray[np.float32]
+    """(d,) float32: see ``TokenVectors``."""
+
+    @classmethod
+    def of(cls, tokens: TokenVectors) -> TokenStatistics:
+        """The statistics of passages that are all there."""
         passages = len(tokens.bounds) - 1
-        seen = {
-            (int(token), passage)
-            for passage in range(passages)
-            for token in tokens.ids[tokens.bounds[passage] : tokens.bounds[passage + 1]]
-        }
-        counts: dict[int, int] = {}
-        for token, _ in seen:
-            counts[token] = counts.get(token, 0) + 1
-        self._counts = counts
-        self._passages = passages
-
-    def __bool__(self) -> bool:
-        """Whether there are any token vectors: not every model gives them."""
-        return len(self._vectors) > 0
+        owners = np.repeat(np.arange(passages), np.diff(tokens.bounds))
+        each_once = np.unique(tokens.ids.astype(np.int64) * passages + owners)
+        found, counts = np.unique(each_once // max(1, passages), return_counts=True)
+        return cls(passages, dict(zip(found.tolist(), counts.tolist(), strict=True)), tokens.mean)
 
     def weights(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
         """How much each token of a question counts: its inverse document frequency, (m,) float32.
 
         The form is BM25's: log(1 + (n - df + 0.5) / (df + 0.5)).
         """
-        df = np.array([self._counts.get(int(i), 0) for i in ids], dtype=np.float32)
-        return np.log1p((self._passages - df + 0.5) / (df + 0.5)).astype(np.float32)
+        df = np.array([self.counts.get(int(i), 0) for i in ids], dtype=np.float32)
+        return np.log1p((self.passages - df + 0.5) / (df + 0.5)).astype(np.float32)
 
     def centred(self, question: Encoded) -> npt.NDArray[np.float32]:
         """The question's tokens as the passages' are kept, (m, d) float32, rows of unit length."""
-        return unit(question.tokens - self._tokens.mean)
+        return unit(question.tokens - self.mean)
+
+
+class LateInteraction:
+    """Scores questions against :class:`TokenVectors`."""
+
+    def __init__(self, tokens: TokenVectors, statistics: TokenStatistics | None = None) -> None:
+        """``statistics`` are those of the whole index, if the passages are not all of it."""
+        self._vectors = tokens.vectors.astype(np.float32)
+        self._tokens = tokens
+        self._statistics = statistics or TokenStatistics.of(tokens)
+        self._passages = len(tokens.bounds) - 1
+
+    def __bool__(self) -> bool:
+        """Whether there are any token vectors: not every model gives them."""
+        return len(self._vectors) > 0
+
+    def weights(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
+        """How much each token of a question counts, as ``TokenStatistics.weights``."""
+        return self._statistics.weights(ids)
+
+    def centred(self, question: Encoded) -> npt.NDArray[np.float32]:
+        """The question's tokens as the passages' are kept, as ``TokenStatistics.centred``."""
+        return self._statistics.centred(question)
 
     def vectors_of(self, passage: int) -> npt.NDArray[np.float32]:
         """The token vectors of one passage, (n, d) float32, rows of unit length."""

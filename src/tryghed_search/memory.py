@@ -1,0 +1,186 @@
+"""The index of one process as a store: every passage is scored, or of many the likely ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tryghed_search.passages import FILTERS, Filters, filter_values
+from tryghed_search.retrieval import Candidates, Corpus, Query, RawScores, Retriever, known_filters
+from tryghed_search.tokens import LateInteraction, TokenStatistics, TokenVectors
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from tryghed_search.store import Contents
+
+NEAREST = 128
+"""Vectors that are looked at for one question; several may be of one passage."""
+BEST = 24
+"""Passages that the nearest vectors, the words and the n-grams each put forward."""
+SAMPLE = 16
+"""Passages that are scored with those, so that scores are stretched over their usual range."""
+_SELECTIONS = 64
+"""Filters whose passages are kept at hand."""
+
+
+def retriever_over(contents: Contents) -> Retriever:
+    """The store of an index: all passages are candidates as long as all vectors are compared."""
+    return AllPassages(contents) if contents.vectors.exact else LikelyPassages(contents)
+
+
+def _corpus(contents: Contents) -> Corpus:
+    return Corpus(
+        reports=contents.reports,
+        municipalities=contents.municipalities,
+        reader_questions=contents.reader_questions,
+        vocabulary=contents.vocabulary,
+        filters=known_filters(contents.passages),
+        tokens=TokenStatistics.of(contents.tokens),
+    )
+
+
+class AllPassages:
+    """Every passage of an index is a candidate for every question."""
+
+    def __init__(self, contents: Contents) -> None:
+        self.corpus = _corpus(contents)
+        self._contents = contents
+        self._passages = contents.passages
+        self._late = LateInteraction(contents.tokens, self.corpus.tokens)
+
+    def candidates(
+        self,
+        queries: Sequence[Query],
+        wanted: Sequence[Filters],  # noqa: ARG002  # all are there anyway
+    ) -> Candidates:
+        """All passages, whatever is ``wanted``."""
+        contents = self._contents
+        raw = tuple(
+            RawScores(
+                rows=contents.rows,
+                cosines=contents.vectors.cosines(query.vector),
+                words=contents.words.scores(query.terms),
+                grams=contents.grams.scores(query.grams),
+            )
+            for query in queries
+        )
+        return Candidates(self._passages, self._late, raw)
+
+
+class LikelyPassages:
+    """The passages of an index that vectors, words or n-grams put forward are candidates.
+
+    Each candidate gets its exact scores. Token vectors stay on disk, mapped, but for those of the
+    candidates.
+    """
+
+    def __init__(self, contents: Contents) -> None:
+        self.corpus = _corpus(contents)
+        self._contents = contents
+        self._passages = contents.passages
+        owners = contents.rows[:, 0]
+        self._rows = np.argsort(owners, kind="stable")
+        """The rows of each passage, passage after passage."""
+        self._bounds = np.searchsorted(owners[self._rows], np.arange(len(self._passages) + 1))
+        self._vectors = contents.vectors.vectors()
+        places = np.linspace(0, len(self._passages) - 1, min(SAMPLE, len(self._passages)))
+        self._sample = np.unique(places.astype(np.int64))
+        self._holders = self._by_value()
+        self._selected = lru_cache(_SELECTIONS)(self._select)
+
+    def _by_value(self) -> Mapping[tuple[str, str], npt.NDArray[np.int64]]:
+        """Numbers of the passages that have each value, by filter and case-folded value."""
+        found: dict[tuple[str, str], list[int]] = {}
+        for number, passage in enumerate(self._passages):
+            for name in FILTERS:
+                for value in {value.casefold() for value in filter_values(passage, name)}:
+                    found.setdefault((name, value), []).append(number)
+        return {key: np.array(numbers, dtype=np.int64) for key, numbers in found.items()}
+
+    def _select(
+        self, filters: Filters
+    ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]] | None:
+        """Which passages filters let through, (n,) bool, and the rows of these, ascending.
+
+        None where they let all through.
+        """
+        if not filters.named:
+            return None
+        allowed = np.ones(len(self._passages), dtype=bool)
+        for name, values in filters.named:
+            having = np.zeros(len(self._passages), dtype=bool)
+            for value in values:
+                having[self._holders.get((name, value.casefold()), ())] = True
+            allowed &= having
+        return allowed, np.flatnonzero(allowed[self._contents.rows[:, 0]])
+
+    def candidates(self, queries: Sequence[Query], wanted: Sequence[Filters]) -> Candidates:
+        """The best of all and of each of ``wanted``, and a sample of the rest."""
+        asked = dict.fromkeys((Filters(), *wanted))
+        numbers = np.unique(
+            np.concatenate(
+                [self._sample, *(self._best(q, filters) for q in queries for filters in asked)]
+            )
+        )
+        places, rows = self._rows_of(numbers)
+        named = self._contents.rows[rows].copy()
+        named[:, 0] = places
+        cosines = self._vectors[rows] @ np.stack([query.vector for query in queries]).T
+        raw = tuple(
+            RawScores(
+                rows=named,
+                cosines=np.ascontiguousarray(own),
+                words=self._contents.words.scores_of(query.terms, numbers),
+                grams=self._contents.grams.scores_of(query.grams, numbers),
+            )
+            for query, own in zip(queries, cosines.T, strict=True)
+        )
+        late = LateInteraction(_tokens_of(self._contents.tokens, numbers), self.corpus.tokens)
+        return Candidates([self._passages[n] for n in numbers], late, raw)
+
+    def _best(self, query: Query, filters: Filters) -> npt.NDArray[np.int64]:
+        """Numbers of the passages that vectors, words and n-grams put forward."""
+        selected = self._selected(filters)
+        allowed, among = selected if selected is not None else (None, None)
+        rows, _ = self._contents.vectors.search(query.vector, NEAREST, among)
+        nearest = dict.fromkeys(self._contents.rows[rows, 0].tolist())
+        return np.concatenate(
+            [
+                np.array(list(nearest)[:BEST], dtype=np.int64),
+                self._contents.words.best(query.terms, BEST, allowed),
+                self._contents.grams.best(query.grams, BEST, allowed),
+            ]
+        )
+
+    def _rows_of(
+        self, numbers: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+        """The place among ``numbers`` and the row of every vector of some passages."""
+        counts = self._bounds[numbers + 1] - self._bounds[numbers]
+        places = np.repeat(np.arange(len(numbers), dtype=np.int32), counts)
+        return places, self._rows[_stretches(self._bounds[numbers], counts)]
+
+
+def _stretches(
+    starts: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """The whole numbers of several stretches, one after another."""
+    before = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    return np.asarray(np.repeat(starts - before, counts) + np.arange(counts.sum()))
+
+
+def _tokens_of(tokens: TokenVectors, numbers: Iterable[int]) -> TokenVectors:
+    """The token vectors of some passages."""
+    parts = [slice(*tokens.bounds[number : number + 2].tolist()) for number in numbers]
+    lengths = [part.stop - part.start for part in parts]
+    return TokenVectors(
+        vectors=np.concatenate([tokens.vectors[part] for part in parts]),
+        ids=np.concatenate([tokens.ids[part] for part in parts]),
+        sentences=np.concatenate([tokens.sentences[part] for part in parts]),
+        bounds=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        mean=tokens.mean,
+    )

@@ -1,0 +1,113 @@
+"""What search asks of a store of passages.
+
+A store says once, when it is loaded, what is true of all its reports (:class:`Corpus`), and for
+each question which passages are worth scoring, with their raw scores (:class:`Candidates`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from tryghed_search.passages import FILTERS, Filters, Passage, Report, filter_values
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from tryghed_search.tokens import LateInteraction, TokenStatistics
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """What is true of all reports of a store together."""
+
+    reports: tuple[Report, ...]
+    municipalities: Mapping[str, tuple[str, ...]]
+    """Names of municipalities that the reports speak of, with their other spellings."""
+    reader_questions: Mapping[str, str]
+    """Passage id to the question that readers may be shown for it."""
+    vocabulary: Mapping[str, int]
+    """Every word of the reports with its count, as ``build.vocabulary`` counts."""
+    filters: Mapping[str, Mapping[str, str]]
+    """For each of ``FILTERS`` its values as they are written, by their case-folded form."""
+    tokens: TokenStatistics
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One text as a store is asked for it."""
+
+    vector: npt.NDArray[np.float32]
+    """(d,) float32 of unit length: the text's pooled vector."""
+    terms: Sequence[str]
+    """Its index terms, ``danish.terms``."""
+    grams: Sequence[str]
+    """Its character n-grams, ``danish.grams``."""
+
+
+@dataclass(frozen=True, slots=True)
+class RawScores:
+    """What a store says of n candidates for one text."""
+
+    rows: npt.NDArray[np.int32]
+    """(k, 3) int32: position among the candidates, what of it (``store.PASSAGE`` to
+    ``store.UNANSWERED``) and which one, as in ``store.Contents.rows``, in any order. Every row
+    of every candidate."""
+    cosines: npt.NDArray[np.float32]
+    """(k,) float32: the rows' cosines with the text."""
+    words: npt.NDArray[np.float32]
+    """(n,) float32: BM25 over the index terms."""
+    grams: npt.NDArray[np.float32]
+    """(n,) float32: BM25 over the n-grams."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The passages that are worth scoring for some texts that are asked together."""
+
+    passages: Sequence[Passage]
+    """n passages in the order of the reports, each once."""
+    late: LateInteraction
+    """Over the token vectors of the n passages, with the corpus's statistics."""
+    raw: tuple[RawScores, ...]
+    """One for each text."""
+
+
+class Retriever(Protocol):
+    """A store of passages as search sees it; safe to use from several threads."""
+
+    @property
+    def corpus(self) -> Corpus:
+        """What is true of all reports together."""
+        ...
+
+    def candidates(self, queries: Sequence[Query], wanted: Sequence[Filters]) -> Candidates:
+        """What is worth scoring for some texts.
+
+        The best passages of all for every text, and for each of ``wanted`` the best of those that
+        it lets through: others may be among them. Scores are stretched over the candidates, so
+        besides the best there should be some of no merit. All passages will do.
+        """
+        ...
+
+
+def known_filters(passages: Sequence[Passage]) -> dict[str, dict[str, str]]:
+    """The values of each of ``FILTERS`` that the passages have, by their case-folded form."""
+    return {
+        name: {value.casefold(): value for p in passages for value in filter_values(p, name)}
+        for name in FILTERS
+    }
+
+
+def lets_through(filters: Filters, passages: Sequence[Passage]) -> npt.NDArray[np.bool_]:
+    """Which of n passages may be found, whatever the case of the values, (n,) bool."""
+    allowed = np.ones(len(passages), dtype=bool)
+    for name, given in filters.named:
+        wanted = {value.casefold() for value in given}
+        allowed &= np.array(
+            [any(v.casefold() in wanted for v in filter_values(p, name)) for p in passages]
+        )
+    return allowed
