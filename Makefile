@@ -25,7 +25,7 @@ lint: setup
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/python -m pytest --cov --cov-report=term
+	$(BIN)/python -m pytest --durations=25 --cov --cov-report=term
 
 # Ten minutes of load with index swaps and clients who leave, an ingest killed fifty times, and
 # sixty thousand damaged reports.
