@@ -226,12 +226,12 @@ class Comparison:
     def start(self, model: Path, question: str) -> None:
         """From nothing to the first answer, several times, the systems one after the other."""
         seconds: dict[str, list[float]] = {system.file: [] for system in self.systems}
-        for number in range(self.options.starts + 1):
+        for number in range(self.options.warmups + self.options.starts):
             for system in self.systems:
                 began = time.perf_counter()
                 with self.child(system, model) as child:
                     child.ask(question)
-                    if number:  # the first fills the machine's caches
+                    if number >= self.options.warmups:
                         seconds[system.file].append(time.perf_counter() - began)
         for name, values in seconds.items():
             self.result[name]["start_seconds"] = round(statistics.median(values), 2)
@@ -321,7 +321,7 @@ def chosen(half: str, most: int) -> list[dict[str, Any]]:
 
 def main() -> None:
     """Build, start, ask, save."""
-    parser = measuring.arguments(__doc__, starts=3)
+    parser = measuring.arguments(__doc__, starts=3, warmups=1)
     parser.add_argument("--questions", type=int, default=0, help="of each half; default all")
     parser.add_argument("--only", nargs="*", choices=[s.file for s in SYSTEMS], default=[])
     parser.add_argument(

@@ -172,11 +172,14 @@ async def flood(port: int, rate: float, seconds: float, asked: Iterator[str]) ->
 
 
 def measure(
-    index: Path, connections: Sequence[int], seconds: float, runs: int, seed: int
+    index: Path, connections: Sequence[int], seconds: float, runs: int, encoded: int, seed: int
 ) -> dict[str, Any]:
-    """The ruler before and after, every number of connections, and too much of it."""
+    """The ruler before and after, every number of connections, and too much of it.
+
+    The ruler is taken over ``encoded`` questions each time.
+    """
     asked = variations(seed)
-    before = bare([next(asked) for _ in range(320)])
+    before = bare([next(asked) for _ in range(encoded)])
     table = {}
     with measuring.server(index) as (port, process):
         asyncio.run(closed(port, 2, min(2.0, seconds), asked))  # warms up
@@ -195,7 +198,7 @@ def measure(
             asyncio.run(flood(port, TOO_MUCH * capacity, seconds, asked)) for _ in range(runs)
         ]
         memory = measuring.peak_memory_mb(process)
-    after = bare([next(asked) for _ in range(320)])
+    after = bare([next(asked) for _ in range(encoded)])
     ruler = {name: round((before[name] + after[name]) / 2, 3) for name in before}
     for row in table.values():
         row["of_batches"] = round(row["answers_per_second"] / ruler["best_batches_per_second"], 3)
@@ -215,14 +218,21 @@ def measure(
 
 def main() -> None:
     """Measure and save."""
-    parser = measuring.arguments(__doc__, seconds=20.0, runs=3, seed=1)
+    parser = measuring.arguments(__doc__, seconds=20.0, runs=3, encoded=320, seed=1)
     parser.add_argument(
         "--connections", type=int, nargs="+", default=[1, 8, 32, 128], help="default 1 8 32 128"
     )
     options = parser.parse_args()
     on = measuring.machine()
     with measuring.index_folder(options.index) as index:
-        result = measure(index, options.connections, options.seconds, options.runs, options.seed)
+        result = measure(
+            index,
+            options.connections,
+            options.seconds,
+            options.runs,
+            options.encoded,
+            options.seed,
+        )
     measuring.save(options.out, "load", on, result)
 
 

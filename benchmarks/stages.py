@@ -157,14 +157,14 @@ def answer(index: Path, count: int) -> dict[str, Any]:
     }
 
 
-def start(index: Path, runs: int) -> dict[str, Any]:
-    """The stages of a start, in seconds, in order."""
+def start(index: Path, runs: int, warmups: int) -> dict[str, Any]:
+    """The stages of a start, in seconds, in order; ``warmups`` fill the machine's caches."""
     told = []
-    for number in range(runs + 1):
+    for number in range(warmups + runs):
         done = subprocess.run(
             [sys.executable, "-c", START, str(index)], capture_output=True, text=True, check=True
         )
-        if number:  # the first fills the machine's caches
+        if number >= warmups:
             told.append(json.loads(done.stdout))
     medians = {name: statistics.median(run[name] for run in told) for name in told[0]}
     total = sum(medians.values())
@@ -180,10 +180,13 @@ def start(index: Path, runs: int) -> dict[str, Any]:
 
 def main() -> None:
     """Measure and save."""
-    options = measuring.arguments(__doc__, questions=100, runs=3).parse_args()
+    options = measuring.arguments(__doc__, questions=100, runs=3, warmups=1).parse_args()
     on = measuring.machine()
     with measuring.index_folder(options.index) as index:
-        result = {"answer": answer(index, options.questions), "start": start(index, options.runs)}
+        result = {
+            "answer": answer(index, options.questions),
+            "start": start(index, options.runs, options.warmups),
+        }
     measuring.save(options.out, "stages", on, result)
 
 

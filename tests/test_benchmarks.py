@@ -46,7 +46,7 @@ def limit(out: Path, index_folder: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def start(out: Path, index_folder: Path) -> dict[str, Any]:
-    return ran("start", out, "--runs", "1", "--index", index_folder)
+    return ran("start", out, "--runs", "1", "--warmups", "0", "--index", index_folder)
 
 
 @pytest.fixture(scope="module")
@@ -58,20 +58,30 @@ def ingest(out: Path) -> dict[str, Any]:
 def load(out: Path, index_folder: Path) -> dict[str, Any]:
     return ran(
         "load", out, "--index", index_folder, "--seconds", "2", "--runs", "1",
-        "--connections", "1", "4",
+        "--connections", "1", "4", "--encoded", "64",
     )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def stages(out: Path, index_folder: Path) -> dict[str, Any]:
-    return ran("stages", out, "--index", index_folder, "--questions", "4", "--runs", "1")
+    return ran(
+        "stages", out, "--index", index_folder, "--questions", "4", "--runs", "1", "--warmups", "0"
+    )
 
 
 @pytest.fixture(scope="module")
 def compare(out: Path, index_folder: Path) -> dict[str, Any]:
     return ran(
         "compare", out, "--index", index_folder, "--questions", "8", "--starts", "1",
-        "--peers", sys.executable, "--only", "bare_model", "faiss_plain",
+        "--warmups", "0", "--peers", sys.executable, "--only", "bare_model", "faiss_plain",
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def scale(out: Path, index_folder: Path) -> dict[str, Any]:
+    return ran(
+        "scale", out, "--index", index_folder, "--sizes", "100", "300", "--questions", "8",
+        "--exact", "4", "--adding", "200",
     )  # fmt: skip
 
 
@@ -83,13 +93,14 @@ def ordered(figure: list[float]) -> bool:
 
 def test_an_answer_is_measured_in_every_way_against_its_model(limit: dict[str, Any]) -> None:
     assert limit["questions"] == 6
-    assert len(limit["ways"]) == 8
+    assert len(limit["ways"]) == 9
     assert all(ordered(row["ratio"]) for row in limit["ways"].values())
     assert limit["ways"]["sentence-transformers encode_query"]["ratio"] == [1, 1, 1]
     # What is remembered is not asked of the model again.
     ways = {name: row["median_ms"] for name, row in limit["ways"].items()}
-    assert ways["repeated, in process"] < ways["in process"]
-    assert ways["repeated, over HTTP"] < ways["over HTTP"]
+    assert ways["repeated later, in process"] < ways["in process"]
+    for repeated in ("repeated at once, over HTTP", "repeated later, over HTTP"):
+        assert ways[repeated] < ways["over HTTP"]
 
 
 def test_a_start_is_measured_against_the_models(start: dict[str, Any]) -> None:
@@ -139,6 +150,23 @@ def test_systems_are_compared_by_the_rule_of_evaluate(compare: dict[str, Any]) -
     assert "test" not in systems["bare_model"]
 
 
+def test_an_index_is_measured_as_it_grows(scale: dict[str, Any]) -> None:
+    faiss = scale["stores"]["faiss"]
+    small, large = faiss["sizes"]["100"], faiss["sizes"]["300"]
+    for row in (small, large):
+        assert row["vectors"] == {"kind": "flat", "recall": 1.0}
+        assert row["recall"] == row["vector_recall"] == 1.0, "all of so few are scored"
+        assert 0 < row["p50_ms"] <= row["p99_ms"]
+        assert row["memory_mb"] <= row["peak_mb"]
+    assert 2.5 < large["bytes"] / small["bytes"] < 3.5
+    assert large["words"] > small["words"]
+    assert 0.9 < faiss["exponents"]["bytes"] < 1.1
+    adding = faiss["adding"]
+    assert adding["seconds"]["added"] > 0
+    # A third of the passages is new, so that it takes at least its share.
+    assert adding["share"] > 1 / 3
+
+
 def test_lines_of_code_are_those_that_hold_code() -> None:
     source = (
         '"""Doc."""\n\n# why\nimport os\n\n\n'
@@ -154,21 +182,23 @@ def test_lines_of_code_are_those_that_hold_code() -> None:
     assert done.stdout.strip() == "5"
 
 
-@pytest.mark.usefixtures("limit", "start", "ingest", "load", "stages", "compare")
+@pytest.mark.usefixtures("limit", "start", "ingest", "load", "stages", "compare", "scale")
 def test_the_report_writes_every_table_and_both_plots(out: Path, tmp_path: Path) -> None:
-    page = tmp_path / "performance.md"
-    shutil.copy(ROOT / "docs" / "performance.md", page)
+    page, growing = tmp_path / "performance.md", tmp_path / "growing.md"
+    for path in (page, growing):
+        shutil.copy(ROOT / "docs" / path.name, path)
     command = [
         sys.executable, BENCHMARKS / "report.py", "--results", out, "--page", page,
-        "--images", tmp_path,
+        "--growing", growing, "--images", tmp_path,
     ]  # fmt: skip
     for _ in range(2):  # the second time over what the first wrote
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         written = page.read_text(encoding="utf-8")
     assert "not measured" not in done.stdout
-    for name in ("limit", "load", "start", "ingest", "compare", "stages"):
-        between = written.partition(f"<!-- {name} -->")[2].partition(f"<!-- /{name} -->")[0]
+    both = written + growing.read_text(encoding="utf-8")
+    for name in ("limit", "load", "start", "ingest", "compare", "stages", "scale"):
+        between = both.partition(f"<!-- {name} -->")[2].partition(f"<!-- /{name} -->")[0]
         assert "Measured " in between, name
     for name in ("latency-load", "quality-latency"):
         picture = ET.parse(tmp_path / f"{name}.svg").getroot()  # noqa: S314 our own

@@ -182,7 +182,9 @@ def many(real: Kept, server: Server) -> Iterator[Kept]:
     address = server.new_database(next(names))
     database = Database(address)
     folder = Path(real.store._folder)
-    postgres_ingest.ingest(REPORTS, folder, database, lambda: real.encoder, nearest_from=1000)
+    postgres_ingest.bring_in(
+        build.read_reports(REPORTS), folder, database, lambda: real.encoder, nearest_from=1000
+    )
     place = PostgresStore(database, folder, 512)
     yield Kept(place, REPORTS, real.encoder, address)
     database.close()
@@ -238,8 +240,9 @@ def test_an_index_that_finds_too_few_of_the_nearest_is_not_put_in_force(
 
     def again(**given: Any) -> store.Manifest:
         folder = kept.store._folder
-        return postgres_ingest.ingest(
-            kept.reports, folder, kept.store.database, lambda: kept.encoder, **given
+        sources = build.read_reports(kept.reports)
+        return postgres_ingest.bring_in(
+            sources, folder, kept.store.database, lambda: kept.encoder, **given
         )
 
     with pytest.raises(RecallError, match="not put in force"):

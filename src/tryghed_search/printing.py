@@ -1,22 +1,36 @@
-"""Tables of figures and progress bars for the terminal."""
+"""Answers, tables of figures and progress bars for the terminal."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from tryghed_search.evaluation import Figure
+from tryghed_search.evaluation import Figure, Outcome
+
+if TYPE_CHECKING:
+    from tryghed_search.api import AskResponse
 
 _COLUMNS = ("hit@1", "hit@3", "hit@5", "mrr@10", "sentence")
 
 Figures = Mapping[str, Mapping[str, Mapping[str, Any]]]
 """System to kind of question to figure, as ``evaluation.figures`` gives them for each system."""
+
+
+def answer(body: AskResponse) -> None:
+    """The answering sentence or why there is none, then the passages with their references."""
+    if body.notice:
+        typer.echo(body.notice)
+    if body.answer:
+        typer.echo(f"»{body.answer.text}«")
+    for passage in body.passages:
+        typer.echo(f"\n{passage.rank}. {passage.citation.reference}\n   {passage.text}")
 
 
 def overview(tables: Figures) -> None:
@@ -50,6 +64,18 @@ def ablation(tables: Figures) -> None:
         ]
         table.add_row("nothing" if system == list(tables)[-1] else system, *cells)
     _console().print(table)
+
+
+def worst(outcomes: Iterable[Outcome], most: int) -> None:
+    """The questions whose passage was found worst or not at all, and what was found instead."""
+    missed = sorted(
+        (o for o in outcomes if o.labelled.answerable and o.rank != 1), key=lambda o: o.reciprocal
+    )
+    for outcome in missed[:most]:
+        typer.echo(
+            f"rank {outcome.rank}: [{outcome.labelled.kind}] {outcome.labelled.question}\n"
+            f"    found {', '.join(outcome.found)}"
+        )
 
 
 def _console() -> Console:
