@@ -7,6 +7,7 @@ work is done anew from its beginning, on another connection.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import logging
 import threading
@@ -141,6 +142,8 @@ class Database:
                     name="tryghed-search",
                     open=True,
                 )
+                # A pool that is only forgotten complains of its own threads.
+                atexit.register(self.close)
             return self._pool
 
     def _note(self, *, lost: bool, why: Exception | None = None) -> None:
@@ -172,6 +175,7 @@ class Database:
         """Give all connections back."""
         with self._lock:
             if self._pool is not None:
+                atexit.unregister(self.close)
                 self._pool.close()
                 self._pool = None
 
