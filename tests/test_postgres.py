@@ -196,6 +196,7 @@ def few_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(f"{place}._NEAREST", {0: 8, 1: 12, 2: 16, 3: 4})
     monkeypatch.setattr(f"{place}._BEST", 6)
     monkeypatch.setattr(f"{place}._SAMPLE", 4)
+    monkeypatch.setattr(f"{place}._FARTHEST", 2)
 
 
 def test_of_many_passages_the_best_are_found_among_few(

@@ -31,15 +31,17 @@ if TYPE_CHECKING:
     from tryghed_search.retrieval import Corpus
     from tryghed_search.tokens import LateInteraction
 
-_NEAREST = {0: 32, 1: 64, 2: 64, 3: 16}
+_NEAREST = {0: 256, 1: 256, 2: 256, 3: 16}
 """How many vectors are looked for through an index, by what they are of."""
-_BEST = 24
+_BEST = 256
 """How many passages are looked for by words, and by n-grams."""
 _POSTINGS = 3_000
 """In how many passages the terms that passages are looked for by stand at most, the rarest first:
 all that hold one of them are weighed."""
 _NARROW = 5_000
 """Passages that a filter lets through, up to which all their vectors are compared."""
+_FARTHEST = 8
+"""How many of the passages that have least to do with a text are candidates as well."""
 _SAMPLE = 16
 """Passages from all over the reports that are always candidates, so that scores are stretched over
 about the range that they have over all."""
@@ -239,6 +241,7 @@ class PostgresRetriever:
         everything = Choice(tuple(self.version.keys), "", ())
         for query in queries:
             found |= self._nearest(connection, query, everything)
+            found |= self._farthest(connection, query)
             found |= self._best(connection, query.terms, self._loaded.terms, "word", everything)
             found |= self._best(connection, query.grams, self._loaded.grams, "gram", everything)
         for filters in wanted:
@@ -294,6 +297,17 @@ class PostgresRetriever:
             )
             found.update(int(number) for (number,) in rows)
         return found
+
+    def _farthest(self, connection: Connection, query: Query) -> set[int]:
+        """Passages that have least to do with a text: scores are stretched from theirs up."""
+        dimension = len(query.vector)
+        rows = connection.execute(
+            "SELECT passage FROM vectors WHERE kind = 0 AND report = ANY(%s)"
+            f" ORDER BY (vector::vector({dimension})) <#> %s::vector LIMIT {_FARTHEST}",
+            (list(self.version.keys), literal(-query.vector)),
+            binary=True,
+        )
+        return {int(number) for (number,) in rows}
 
     def _best(
         self,
