@@ -4,7 +4,7 @@ PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup run test lint soak bench bench-peers sbom audit lock lock-peers clean
+.PHONY: setup run test lint soak bench bench-peers bench-scale sbom audit lock lock-peers clean
 
 setup: $(VENV)/.installed
 
@@ -49,6 +49,13 @@ bench: setup build/peers/.installed
 bench-peers: setup build/peers/.installed
 	$(BIN)/tryghed-search ingest $(OVER_INDEX)
 	$(BIN)/python benchmarks/compare.py $(OVER_INDEX) >/dev/null
+	$(BIN)/python benchmarks/report.py
+
+# How an index grows; writes docs/growing.md. SIZES="1000 1000000" for others.
+SIZES := 1000 10000 100000
+bench-scale: setup
+	$(BIN)/tryghed-search ingest $(OVER_INDEX)
+	$(BIN)/python benchmarks/scale.py $(OVER_INDEX) --sizes $(SIZES) >/dev/null
 	$(BIN)/python benchmarks/report.py
 
 # The others' own environment; the product's is never touched.

@@ -1,9 +1,9 @@
-"""Write what was measured into docs/performance.md, between its markers, and draw the plots.
+"""Write what was measured into docs/performance.md and docs/growing.md, between their markers.
 
     python benchmarks/report.py
 
-Reads the JSON files that the other benchmarks wrote. What has not been measured keeps what stood
-there. Fails when a marker is missing.
+Reads the JSON files that the other benchmarks wrote and draws the plots. What has not been
+measured keeps what stood there. Fails when a marker is missing.
 """
 
 from __future__ import annotations
@@ -206,9 +206,52 @@ def stages(result: Result) -> str:
     return "\n\n".join(parts)
 
 
+STORES = {"faiss": "FAISS, one process", "postgresql": "PostgreSQL"}
+
+
+def scale(result: Result) -> str:
+    """How an index grows."""
+    rows = [
+        [
+            f"{STORES[store]}, {int(size):,}", f"{row['build_seconds']:.1f}",
+            f"{row['bytes'] / 1e6:,.0f}", f"{row['memory_mb']:,.0f}", f"{row['load_seconds']:.1f}",
+            f"{row['p50_ms']:.1f}", f"{row['p99_ms']:.1f}", f"{row['vector_recall']:.3f}",
+            verdict(row["recall"], 0.98, least=True).replace("≥ 0.98", f"{row['recall']:.3f}"),
+        ]
+        for store, told in result["stores"].items()
+        for size, row in told["sizes"].items()
+    ]  # fmt: skip
+    head = [
+        "store, passages", "built in s", "MB on disk", "MB of memory", "loaded in s",
+        "p50 ms", "p99 ms", "recall@10 of vectors", "of the answer (aim ≥ 0.98)",
+    ]  # fmt: skip
+    parts = [table(head, rows)]
+    for store, told in result["stores"].items():
+        if told["exponents"]:
+            grows = ", ".join(
+                f"{name.replace('_', ' ')} {power}" for name, power in told["exponents"].items()
+            )
+            parts.append(
+                f"{STORES[store]}: grows with the number of passages to the power: {grows}."
+            )
+        if adding := told.get("adding"):
+            seconds, share = adding["seconds"], adding["share"]
+            parts.append(
+                f"{STORES[store]}: {adding['added']} passages added to {adding['passages']:,} in "
+                f"{seconds['added']:.1f} s and {100 * adding['model_seconds_each']:.1f} s of the "
+                f"model, {share:.1%} of building all anew with the model (aim "
+                f"{verdict(share, 0.05)}); the model's time for all is reckoned from that for 64."
+            )
+    parts.append(
+        f"{result['questions']} questions without the model, ten passages each; recall by "
+        f"{result['exact']} of them. {measured_on(result)}"
+    )
+    return "\n\n".join(parts)
+
+
 WRITERS: dict[str, Callable[[Result], str]] = {
     "limit": limit, "load": load, "start": start, "ingest": ingest, "compare": compare,
-    "stages": stages,
+    "stages": stages, "scale": scale,
 }  # fmt: skip
 
 
@@ -252,6 +295,7 @@ def main() -> None:
     docs = measuring.ROOT / "docs"
     parser.add_argument("--results", type=Path, default=measuring.ROOT / "build" / "bench")
     parser.add_argument("--page", type=Path, default=docs / "performance.md")
+    parser.add_argument("--growing", type=Path, default=docs / "growing.md")
     parser.add_argument("--images", type=Path, default=docs / "images")
     options = parser.parse_args()
     results = {
@@ -261,13 +305,13 @@ def main() -> None:
     }
     if not results:
         sys.exit(f"There are no results in {options.results}; run 'make bench' first.")
-    page = options.page.read_text(encoding="utf-8")
     for name, result in results.items():
-        page = between_markers(page, name, WRITERS[name](result))
-    options.page.write_text(page, encoding="utf-8")
+        page = options.growing if name == "scale" else options.page
+        written = between_markers(page.read_text(encoding="utf-8"), name, WRITERS[name](result))
+        page.write_text(written, encoding="utf-8")
     draw(results, options.images)
     missing = [name for name in WRITERS if name not in results]
-    told = f"Wrote {', '.join(results)} into {options.page.name}"
+    told = f"Wrote {', '.join(results)} into {options.page.parent}"
     sys.stdout.write(told + (f"; not measured: {', '.join(missing)}" if missing else "") + ".\n")
 
 

@@ -77,6 +77,14 @@ def compare(out: Path, index_folder: Path) -> dict[str, Any]:
     )  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def scale(out: Path, index_folder: Path) -> dict[str, Any]:
+    return ran(
+        "scale", out, "--index", index_folder, "--sizes", "100", "300", "--questions", "8",
+        "--exact", "4", "--adding", "200",
+    )  # fmt: skip
+
+
 def ordered(figure: list[float]) -> bool:
     """Whether a ratio lies in its interval, and none of it is nothing."""
     value, low, high = figure
@@ -142,6 +150,23 @@ def test_systems_are_compared_by_the_rule_of_evaluate(compare: dict[str, Any]) -
     assert "test" not in systems["bare_model"]
 
 
+def test_an_index_is_measured_as_it_grows(scale: dict[str, Any]) -> None:
+    faiss = scale["stores"]["faiss"]
+    small, large = faiss["sizes"]["100"], faiss["sizes"]["300"]
+    for row in (small, large):
+        assert row["vectors"] == {"kind": "flat", "recall": 1.0}
+        assert row["recall"] == row["vector_recall"] == 1.0, "all of so few are scored"
+        assert 0 < row["p50_ms"] <= row["p99_ms"]
+        assert row["memory_mb"] <= row["peak_mb"]
+    assert 2.5 < large["bytes"] / small["bytes"] < 3.5
+    assert large["words"] > small["words"]
+    assert 0.9 < faiss["exponents"]["bytes"] < 1.1
+    adding = faiss["adding"]
+    assert adding["seconds"]["added"] > 0
+    # A third of the passages is new, so that it takes at least its share.
+    assert adding["share"] > 1 / 3
+
+
 def test_lines_of_code_are_those_that_hold_code() -> None:
     source = (
         '"""Doc."""\n\n# why\nimport os\n\n\n'
@@ -157,21 +182,23 @@ def test_lines_of_code_are_those_that_hold_code() -> None:
     assert done.stdout.strip() == "5"
 
 
-@pytest.mark.usefixtures("limit", "start", "ingest", "load", "stages", "compare")
+@pytest.mark.usefixtures("limit", "start", "ingest", "load", "stages", "compare", "scale")
 def test_the_report_writes_every_table_and_both_plots(out: Path, tmp_path: Path) -> None:
-    page = tmp_path / "performance.md"
-    shutil.copy(ROOT / "docs" / "performance.md", page)
+    page, growing = tmp_path / "performance.md", tmp_path / "growing.md"
+    for path in (page, growing):
+        shutil.copy(ROOT / "docs" / path.name, path)
     command = [
         sys.executable, BENCHMARKS / "report.py", "--results", out, "--page", page,
-        "--images", tmp_path,
+        "--growing", growing, "--images", tmp_path,
     ]  # fmt: skip
     for _ in range(2):  # the second time over what the first wrote
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         written = page.read_text(encoding="utf-8")
     assert "not measured" not in done.stdout
-    for name in ("limit", "load", "start", "ingest", "compare", "stages"):
-        between = written.partition(f"<!-- {name} -->")[2].partition(f"<!-- /{name} -->")[0]
+    both = written + growing.read_text(encoding="utf-8")
+    for name in ("limit", "load", "start", "ingest", "compare", "stages", "scale"):
+        between = both.partition(f"<!-- {name} -->")[2].partition(f"<!-- /{name} -->")[0]
         assert "Measured " in between, name
     for name in ("latency-load", "quality-latency"):
         picture = ET.parse(tmp_path / f"{name}.svg").getroot()  # noqa: S314 our own

@@ -72,3 +72,61 @@ def test_few_or_empty_documents_are_indexed_too(documents: list[list[str]], tmp_
     for terms in (["ord"], ["andet"], []):
         assert index.scores(terms).shape == again.scores(terms).shape == (len(documents),)
         assert np.array_equal(index.scores(terms), again.scores(terms))
+
+
+# --- the best of many -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def many() -> LexicalIndex:
+    """500 documents of 20 words each; word n stands in about one of n + 1."""
+    random = np.random.default_rng(5)
+    draws = [[f"o{n}" for n in range(200) if random.random() < 1 / (n + 1)] for _ in range(500)]
+    return LexicalIndex.build(draws)
+
+
+TERMS = ["o0", "o3", "o7", "o7", "o19", "o50", "unknown"]
+
+
+def test_the_best_documents_are_those_that_score_best(many: LexicalIndex) -> None:
+    scores = many.scores(TERMS)
+    best = many.best(TERMS, 10)
+    assert len(best) == 10
+    assert np.allclose(np.sort(scores[best])[::-1], np.sort(scores)[::-1][:10], atol=1e-5)
+
+
+def test_fewer_are_found_where_fewer_hold_a_term(many: LexicalIndex) -> None:
+    holders = np.flatnonzero(many.scores(["o150"]))
+    assert 0 < len(holders) < 100
+    assert sorted(many.best(["o150"], 100).tolist()) == holders.tolist()
+    assert many.best(["unknown"], 100).tolist() == []
+
+
+def test_only_the_documents_that_may_be_found_are(many: LexicalIndex) -> None:
+    among = np.arange(500) % 7 == 0
+    scores = many.scores(TERMS) * among
+    best = many.best(TERMS, 5, among)
+    assert among[best].all()
+    assert np.allclose(np.sort(scores[best]), np.sort(scores)[-5:], atol=1e-5)
+
+
+def test_common_terms_are_left_out_when_there_is_too_much_to_look_at(
+    many: LexicalIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rare ones decide; the commonest is not even looked at."""
+    monkeypatch.setattr("tryghed_search.lexical._OCCURRENCES", 200)
+    rare = many.scores(["o7", "o19", "o50"])
+    assert set(many.best(["o0", "o7", "o19", "o50"], 500)) == set(np.flatnonzero(rare))
+
+
+def test_the_scores_of_some_documents_are_theirs_among_all(many: LexicalIndex) -> None:
+    some = np.array([0, 3, 4, 77, 499])
+    assert np.allclose(many.scores_of(TERMS, some), many.scores(TERMS)[some], atol=1e-5)
+    assert many.scores_of(["unknown"], some).tolist() == [0] * 5
+
+
+def test_a_mapped_index_scores_as_one_that_was_read(many: LexicalIndex, tmp_path: Path) -> None:
+    many.save(tmp_path / "words")
+    mapped = LexicalIndex.load(tmp_path / "words", 500, mapped=True)
+    assert np.array_equal(mapped.scores(TERMS), many.scores(TERMS))
+    assert set(mapped.best(TERMS, 10)) == set(many.best(TERMS, 10))

@@ -33,11 +33,13 @@ from tryghed_search.errors import (
     IndexWriteError,
     NoIndexError,
     OtherModelError,
+    RecallError,
     TryghedError,
 )
 from tryghed_search.lexical import LexicalIndex
 from tryghed_search.passages import Report
 from tryghed_search.tokens import TokenVectors
+from tryghed_search.vectors import VectorIndex
 
 SMALL_REPORTS = Path(__file__).parent / "small-reports"
 OLD, NEW = "2026-01-01T00:00:00+00:00", "2026-02-02T00:00:00+00:00"
@@ -665,3 +667,61 @@ def test_an_ingest_that_is_killed_leaves_the_old_index_or_the_new_one(
         assert_equal(loaded, contents)
         assert store.write(folder, contents, model, NEW).built == NEW, "its lock died with it"
         assert names(folder) == {".lock", "manifest.json", store.read_manifest(folder).folder}
+
+
+# --- a large index --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any index counts as large."""
+    monkeypatch.setattr(store, "FLAT_UP_TO", 1)
+
+
+@pytest.mark.usefixtures("large")
+def test_a_large_index_is_mapped_and_holds_what_was_written(
+    contents: store.Contents, index: Path, model: ModelIdentity
+) -> None:
+    loaded = store.load(index, model)[1]
+    assert isinstance(loaded.tokens.vectors, np.memmap)
+    assert_equal(loaded, contents)
+
+
+@pytest.mark.usefixtures("large")
+@pytest.mark.parametrize("name", ["vectors.faiss", "tokens-vectors.npy", "rows.npy"])
+def test_damage_is_seen_before_anything_is_mapped(
+    index: Path, model: ModelIdentity, name: str
+) -> None:
+    path = generation(index) / name
+    flip_a_bit(path)
+    with pytest.raises(DamagedIndexError, match=name):
+        store.load(index, model)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(DamagedIndexError, match=name):
+        store.load(index, model)
+
+
+def test_the_manifest_says_how_vectors_are_searched_and_what_that_finds(
+    contents: store.Contents, model: ModelIdentity, tmp_path: Path
+) -> None:
+    assert store.write(tmp_path, contents, model, OLD).vectors == {"kind": "flat", "recall": 1.0}
+    graph = VectorIndex.build(contents.vectors.vectors(), flat_up_to=10)
+    store.write(tmp_path, replace(contents, vectors=graph), model, NEW)
+    manifest, loaded = store.load(tmp_path, model)
+    assert manifest.vectors == {"kind": "hnsw", "recall": round(graph.recall, 4)}
+    assert not loaded.vectors.exact
+
+
+def test_an_index_that_would_find_too_little_leaves_the_old_one(
+    encoder: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = build.build_index(SMALL_REPORTS, tmp_path, encoder)
+    usual = VectorIndex.build
+
+    def poor(vectors: Any) -> VectorIndex:
+        return usual(vectors, flat_up_to=10, least_recall=1.01)
+
+    monkeypatch.setattr(VectorIndex, "build", poor)
+    with pytest.raises(RecallError, match="not put in force"):
+        build.build_index(SMALL_REPORTS, tmp_path, encoder)
+    assert store.load(tmp_path, encoder.identity)[0] == before

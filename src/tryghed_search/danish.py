@@ -7,11 +7,13 @@ see :class:`Speller`, so that "bånd" and "band" stay two words.
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 
 import Stemmer
+from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
 from tryghed_search.passages import Span
@@ -196,9 +198,10 @@ class Speller:
         for word in sorted(self._known, key=lambda w: (-self._known[w], w)):
             for spelling in ascii_spellings(word):
                 self._spellings.setdefault(spelling, word)
-        self._by_length: dict[int, list[str]] = {}
+        self._alike: dict[tuple[int, str], list[str]] = {}
+        """Spellings by their length and first letter."""
         for spelling in self._spellings:
-            self._by_length.setdefault(len(spelling), []).append(spelling)
+            self._alike.setdefault((len(spelling), spelling[0]), []).append(spelling)
 
     def knows(self, word: str) -> bool:
         """Whether the vocabulary has the word as it is written."""
@@ -221,17 +224,21 @@ class Speller:
         limit = 1 if len(word) < 8 else 2
         best: tuple[int, int, str] | None = None
         for written in dict.fromkeys(ascii_spellings(word)):
-            for length in range(len(written) - limit, len(written) + limit + 1):
-                for spelling in self._by_length.get(length, ()):
-                    if spelling[0] != written[0] and spelling[:2] != written[1::-1]:
+            lengths = range(len(written) - limit, len(written) + limit + 1)
+            for length, first in itertools.product(lengths, dict.fromkeys(written[:2])):
+                near = process.extract_iter(
+                    written,
+                    self._alike.get((length, first), ()),
+                    scorer=OSA.distance,
+                    score_cutoff=limit,
+                )
+                for spelling, distance, _ in near:
+                    if first != written[0] and spelling[:2] != written[1::-1]:
                         continue
-                    distance = OSA.distance(written, spelling, score_cutoff=limit)
-                    if distance > limit:
-                        continue
-                    known = self._spellings[spelling]
                     if _differ_in_ending(written, spelling):
                         continue
-                    candidate = (distance, -self._known[known], known)
+                    known = self._spellings[spelling]
+                    candidate = (int(distance), -self._known[known], known)
                     if best is None or candidate < best:
                         best = candidate
         return best[2] if best else None

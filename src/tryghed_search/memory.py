@@ -8,8 +8,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tryghed_search import ranking
 from tryghed_search.passages import FILTERS, Filters, filter_values
-from tryghed_search.retrieval import Candidates, Corpus, Query, RawScores, Retriever, known_filters
+from tryghed_search.retrieval import (
+    Candidates,
+    Corpus,
+    Query,
+    RawScores,
+    Retriever,
+    known_filters,
+    scores,
+)
 from tryghed_search.tokens import LateInteraction, TokenStatistics, TokenVectors
 
 if TYPE_CHECKING:
@@ -17,19 +26,30 @@ if TYPE_CHECKING:
 
     from tryghed_search.store import Contents
 
-NEAREST = 128
+ALL_TOKENS = 100_000
+"""Token vectors that a question is compared with, all of them, in about 30 ms."""
+NEAREST = 256
 """Vectors that are looked at for one question; several may be of one passage."""
-BEST = 24
+BEST = 256
 """Passages that the nearest vectors, the words and the n-grams each put forward."""
+KEPT = 96
+"""Of those, the best by all scores but late interaction, which get that too."""
 SAMPLE = 16
 """Passages that are scored with those, so that scores are stretched over their usual range."""
+FARTHEST = 8
+"""Vectors of passages of no merit that are scored with the best, so that scores are stretched over
+the same range as if all were scored."""
 _SELECTIONS = 64
 """Filters whose passages are kept at hand."""
 
+Selected = tuple["npt.NDArray[np.bool_]", "npt.NDArray[np.int64]"]
+"""Which passages filters let through, (n,) bool, and the rows of these, ascending."""
+
 
 def retriever_over(contents: Contents) -> Retriever:
-    """The store of an index: all passages are candidates as long as all vectors are compared."""
-    return AllPassages(contents) if contents.vectors.exact else LikelyPassages(contents)
+    """The store of an index: all passages are candidates as long as that is quick."""
+    few = contents.vectors.exact and len(contents.tokens.ids) <= ALL_TOKENS
+    return AllPassages(contents) if few else LikelyPassages(contents)
 
 
 def _corpus(contents: Contents) -> Corpus:
@@ -101,13 +121,8 @@ class LikelyPassages:
                     found.setdefault((name, value), []).append(number)
         return {key: np.array(numbers, dtype=np.int64) for key, numbers in found.items()}
 
-    def _select(
-        self, filters: Filters
-    ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]] | None:
-        """Which passages filters let through, (n,) bool, and the rows of these, ascending.
-
-        None where they let all through.
-        """
+    def _select(self, filters: Filters) -> Selected | None:
+        """What filters let through; None where that is all."""
         if not filters.named:
             return None
         allowed = np.ones(len(self._passages), dtype=bool)
@@ -120,17 +135,34 @@ class LikelyPassages:
 
     def candidates(self, queries: Sequence[Query], wanted: Sequence[Filters]) -> Candidates:
         """The best of all and of each of ``wanted``, and a sample of the rest."""
-        asked = dict.fromkeys((Filters(), *wanted))
-        numbers = np.unique(
-            np.concatenate(
-                [self._sample, *(self._best(q, filters) for q in queries for filters in asked)]
-            )
-        )
-        places, rows = self._rows_of(numbers)
-        named = self._contents.rows[rows].copy()
-        named[:, 0] = places
+        selected = [self._selected(filters) for filters in dict.fromkeys((Filters(), *wanted))]
+        found = [self._best(query, chosen) for query in queries for chosen in selected]
+        rest = np.concatenate([self._sample, *(self._farthest(query) for query in queries)])
+        numbers = np.unique(np.concatenate([rest, *found]))
+        raw = self._scored(queries, numbers)
+        kept = np.isin(numbers, rest)
+        for own in raw:
+            best = np.argsort(-ranking.fuse(scores(own, len(numbers)), ranking.Weights()))
+            for chosen in selected:
+                among = best if chosen is None else best[chosen[0][numbers[best]]]
+                kept[among[:KEPT]] = True
+        late = LateInteraction(_tokens_of(self._contents.tokens, numbers[kept]), self.corpus.tokens)
+        passages = [self._passages[number] for number in numbers[kept]]
+        return Candidates(passages, late, tuple(_of(own, kept) for own in raw))
+
+    def _farthest(self, query: Query) -> npt.NDArray[np.int64]:
+        """Numbers of passages that have least to do with a text."""
+        rows, _ = self._contents.vectors.search(-query.vector, FARTHEST)
+        return np.asarray(self._contents.rows[rows, 0], dtype=np.int64)
+
+    def _scored(self, queries: Sequence[Query], numbers: npt.NDArray[np.int64]) -> list[RawScores]:
+        """The exact scores of some passages for each query."""
+        counts = self._bounds[numbers + 1] - self._bounds[numbers]
+        rows = self._rows[_stretches(self._bounds[numbers], counts)]
+        named = self._contents.rows[rows]
+        named[:, 0] = np.repeat(np.arange(len(numbers), dtype=np.int32), counts)
         cosines = self._vectors[rows] @ np.stack([query.vector for query in queries]).T
-        raw = tuple(
+        return [
             RawScores(
                 rows=named,
                 cosines=np.ascontiguousarray(own),
@@ -138,14 +170,11 @@ class LikelyPassages:
                 grams=self._contents.grams.scores_of(query.grams, numbers),
             )
             for query, own in zip(queries, cosines.T, strict=True)
-        )
-        late = LateInteraction(_tokens_of(self._contents.tokens, numbers), self.corpus.tokens)
-        return Candidates([self._passages[n] for n in numbers], late, raw)
+        ]
 
-    def _best(self, query: Query, filters: Filters) -> npt.NDArray[np.int64]:
+    def _best(self, query: Query, selected: Selected | None) -> npt.NDArray[np.int64]:
         """Numbers of the passages that vectors, words and n-grams put forward."""
-        selected = self._selected(filters)
-        allowed, among = selected if selected is not None else (None, None)
+        allowed, among = selected or (None, None)
         rows, _ = self._contents.vectors.search(query.vector, NEAREST, among)
         nearest = dict.fromkeys(self._contents.rows[rows, 0].tolist())
         return np.concatenate(
@@ -156,13 +185,13 @@ class LikelyPassages:
             ]
         )
 
-    def _rows_of(
-        self, numbers: npt.NDArray[np.int64]
-    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
-        """The place among ``numbers`` and the row of every vector of some passages."""
-        counts = self._bounds[numbers + 1] - self._bounds[numbers]
-        places = np.repeat(np.arange(len(numbers), dtype=np.int32), counts)
-        return places, self._rows[_stretches(self._bounds[numbers], counts)]
+
+def _of(raw: RawScores, kept: npt.NDArray[np.bool_]) -> RawScores:
+    """The scores of those candidates that are ``kept``, (n,) bool."""
+    some = kept[raw.rows[:, 0]]
+    rows = raw.rows[some]
+    rows[:, 0] = (np.cumsum(kept) - 1)[rows[:, 0]]
+    return RawScores(rows, raw.cosines[some], raw.words[kept], raw.grams[kept])
 
 
 def _stretches(

@@ -12,12 +12,16 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from tryghed_search import ranking, store
 from tryghed_search.passages import FILTERS, Filters, Passage, Report, filter_values
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from tryghed_search.tokens import LateInteraction, TokenStatistics
+
+_SECOND_ASKED = 0.4
+"""How much a passage's second nearest reader question counts, the nearest the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,28 @@ class Retriever(Protocol):
         besides the best there should be some of no merit. All passages will do.
         """
         ...
+
+
+def scores(
+    raw: RawScores, count: int, late: npt.NDArray[np.float32] | None = None
+) -> ranking.Scores:
+    """The scores of ``count`` candidates, for ``ranking.fuse``; without ``late`` there is none."""
+    cosines = raw.cosines
+    passage, sentence, answered = (
+        raw.rows[:, 1] == kind for kind in (store.PASSAGE, store.SENTENCE, store.ANSWERED)
+    )
+    owners = raw.rows[:, 0]
+    floor = float(cosines.min())
+    return ranking.Scores(
+        dense=ranking.best_per_group(cosines[passage], owners[passage], count, floor),
+        sentence=ranking.best_per_group(cosines[sentence], owners[sentence], count, floor),
+        late=np.zeros(count, np.float32) if late is None else late,
+        words=raw.words,
+        grams=raw.grams,
+        asked=ranking.best_two_per_group(
+            cosines[answered], owners[answered], count, np.nan, _SECOND_ASKED
+        ),
+    )
 
 
 def known_filters(passages: Sequence[Passage]) -> dict[str, dict[str, str]]:

@@ -12,7 +12,7 @@ import numpy as np
 from tryghed_search import build, bundled, danish, places, ranking, store, wording
 from tryghed_search.passages import Filters, Passage, Span
 from tryghed_search.reader import Judgement, Prepared, TrainedReader
-from tryghed_search.retrieval import Candidates, Query, RawScores, Retriever
+from tryghed_search.retrieval import Candidates, Query, RawScores, Retriever, scores
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 _PREPARED = 512
 """Passages that are kept as the reader takes them in, about 130 kB each."""
-_SECOND_ASKED = 0.4
-"""How much a passage's second nearest reader question counts, the nearest the rest."""
 _ASKED_SENTENCE = 2.0
 """How much the cosine with a sentence's reader questions counts, next to late interaction."""
 _POINTED_SENTENCE = 0.05
@@ -98,30 +96,18 @@ class Scorer:
     def _score(
         self, text: str, encoded: Encoded, candidates: Candidates, raw: RawScores
     ) -> Reading:
-        count = len(candidates.passages)
         found, cosines, late = raw.rows, raw.cosines, candidates.late
-        floor = float(cosines.min())
-        passage, sentences, answered, unanswered = (
-            found[:, 1] == kind
-            for kind in (store.PASSAGE, store.SENTENCE, store.ANSWERED, store.UNANSWERED)
+        sentences, answered, unanswered = (
+            found[:, 1] == kind for kind in (store.SENTENCE, store.ANSWERED, store.UNANSWERED)
         )
         weights = late.weights(encoded.ids)
         similarities = late.similarities(encoded)
-        scores = ranking.Scores(
-            dense=ranking.best_per_group(cosines[passage], found[passage, 0], count, floor),
-            sentence=ranking.best_per_group(cosines[sentences], found[sentences, 0], count, floor),
-            late=late.passages(similarities, weights),
-            words=raw.words,
-            grams=raw.grams,
-            asked=ranking.best_two_per_group(
-                cosines[answered], found[answered, 0], count, np.nan, _SECOND_ASKED
-            ),
-        )
+        scored = scores(raw, len(candidates.passages), late.passages(similarities, weights))
         return Reading(
             text=text,
             encoded=encoded,
             candidates=candidates,
-            scores=scores,
+            scores=scored,
             similarities=similarities,
             weights=weights,
             sentences=found[sentences][:, [0, 2]],
@@ -129,7 +115,7 @@ class Scorer:
             answered=found[answered][:, [0, 2]],
             alike=cosines[answered],
             unanswered=float(cosines[unanswered].max()) if unanswered.any() else None,
-            fused=ranking.fuse(scores, self._weights),
+            fused=ranking.fuse(scored, self._weights),
         )
 
     def highlights(

@@ -43,15 +43,19 @@ class TokenVectors:
         cls, encoded: Sequence[Encoded], sentences: Sequence[npt.NDArray[np.int32]]
     ) -> TokenVectors:
         """From the passages' encodings and, for each token, the sentence that it stands in."""
-        stacked = np.concatenate([e.tokens for e in encoded])
-        dimension = encoded[0].pooled.shape[0]
-        mean = stacked.mean(axis=0) if len(stacked) else np.zeros(dimension, np.float32)
+        lengths = [len(e.ids) for e in encoded]
+        total = sum(lengths)
+        mean = np.zeros(encoded[0].pooled.shape[0], np.float32)
+        for e in encoded:  # row by row, as numpy adds up the rows of one array
+            mean = np.add.reduce(np.concatenate([mean[None], e.tokens]), axis=0)
+        mean /= np.float32(max(1, total))
         return cls(
-            vectors=unit(stacked - mean).astype(np.float16),
+            # One passage at a time: all of them in float32 once more may be more than there is.
+            vectors=np.concatenate([unit(e.tokens - mean).astype(np.float16) for e in encoded]),
             ids=np.concatenate([e.ids for e in encoded]),
             sentences=np.concatenate(list(sentences)).astype(np.int32),
-            bounds=np.concatenate([[0], np.cumsum([len(e.ids) for e in encoded])]).astype(np.int64),
-            mean=mean.astype(np.float32),
+            bounds=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+            mean=mean,
         )
 
 

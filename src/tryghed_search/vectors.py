@@ -85,7 +85,7 @@ class VectorIndex:
                     return cls(graph, recall)
         raise RecallError(
             f"The index of {count} vectors finds {recall:.3f} of the ten nearest, less than "
-            f"{least_recall}: it is not put in force."
+            f"{least_recall}: it is not put in force, and an old index stays. Ingest fewer reports."
         )
 
     @classmethod

@@ -1,0 +1,328 @@
+"""How an index grows: time to build, room, memory, time of a search and what it finds.
+
+    python benchmarks/scale.py --sizes 1000 10000 100000
+
+Synthetic reports (see ``synthetic.py``) of each size are indexed; real questions are asked of them
+in a process of its own, without the model, and the ten best passages compared with those that are
+found when every passage is scored. Then one report is added to the largest index that
+``--adding`` names. Writes ``scale.json``; every store has its place under ``stores``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import measuring
+import numpy as np
+from synthetic import PER_REPORT, Synthetic, SyntheticEncoder
+
+FITTED = ("build_seconds", "bytes", "memory_mb", "p50_ms")
+"""What grows with the number of passages, each as its power."""
+_ROUNDS = 3
+_MODEL_TEXTS = 64
+
+
+# --- questions ------------------------------------------------------------------------------------
+
+
+def keep_questions(path: Path, texts: Sequence[str], encoder: Any) -> None:
+    """Write questions with what the model makes of them."""
+    encoded = encoder.encode_questions(list(texts))
+    np.savez(
+        path,
+        allow_pickle=False,
+        texts=np.array(texts),
+        pooled=np.stack([e.pooled for e in encoded]),
+        tokens=np.concatenate([e.tokens for e in encoded]),
+        ids=np.concatenate([e.ids for e in encoded]),
+        ends=np.cumsum([len(e.ids) for e in encoded]),
+    )
+
+
+class Recalled:
+    """An encoder that gives one question what the model made of it before, however it is spelt."""
+
+    def __init__(self, path: Path, identity: Any) -> None:
+        from tryghed_search.embedding import Encoded
+
+        self.identity = identity
+        with np.load(path, allow_pickle=False) as kept:
+            self.texts = kept["texts"].tolist()
+            ends = kept["ends"].tolist()
+            stretches = list(zip([0, *ends], ends, strict=False))
+            self._encoded = [
+                Encoded(pooled, tokens, ids, np.zeros((len(ids), 2), np.int32))
+                for pooled, tokens, ids in zip(
+                    kept["pooled"],
+                    [kept["tokens"][a:b] for a, b in stretches],
+                    [kept["ids"][a:b] for a, b in stretches],
+                    strict=True,
+                )
+            ]
+        self._current = 0
+
+    def each(self, count: int | None = None) -> Iterator[str]:
+        """The first questions, one at a time: what is encoded meanwhile is the one given."""
+        for number, text in enumerate(self.texts[:count]):
+            self._current = number
+            yield text
+
+    def encode_questions(self, texts: Sequence[str]) -> list[Any]:
+        """What was made of the current question."""
+        return [self._encoded[self._current] for _ in texts]
+
+
+# --- in processes of their own --------------------------------------------------------------------
+
+
+@contextmanager
+def clock(seconds: dict[str, float], name: str) -> Iterator[None]:
+    """Adds what passes inside to ``seconds``."""
+    began = time.perf_counter()
+    yield
+    seconds[name] = round(time.perf_counter() - began, 3)
+
+
+def real_contents(index: Path) -> Any:
+    """The real report's index, whatever model made it."""
+    from tryghed_search import store
+
+    return store.load(index, store.read_manifest(index).model)[1]
+
+
+def build(given: argparse.Namespace) -> dict[str, Any]:
+    """Index ``size`` passages, and find with every passage scored what the search should find."""
+    from tryghed_search import build as ingest
+    from tryghed_search import danish, store
+    from tryghed_search.lexical import LexicalIndex
+    from tryghed_search.memory import AllPassages
+    from tryghed_search.search import Searcher
+    from tryghed_search.vectors import VectorIndex
+
+    made = Synthetic(real_contents(given.index), given.size, given.tokens)
+    reports = tuple(made.reports())
+    passages = [p for report in reports for p in report.passages]
+    vectors, tokens = made.vectors(), made.token_vectors()
+    rows = np.zeros((len(passages), 3), np.int32)
+    rows[:, 0] = np.arange(len(passages))
+    seconds: dict[str, float] = {}
+    with clock(seconds, "vectors"):
+        index = VectorIndex.build(vectors)
+    with clock(seconds, "words"):
+        vocabulary = ingest.vocabulary(passages)
+        words = LexicalIndex.build(ingest.word_terms(passages, vocabulary))
+    with clock(seconds, "grams"):
+        grams = LexicalIndex.build([danish.grams(ingest.with_headings(p)) for p in passages])
+    contents = store.Contents(
+        reports=reports,
+        municipalities={
+            town: () for report in reports for town in report.passages[0].municipalities
+        },
+        reader_questions={},
+        vectors=index,
+        rows=rows,
+        tokens=tokens,
+        words=words,
+        grams=grams,
+        vocabulary=vocabulary,
+    )
+    with clock(seconds, "write"):
+        manifest = store.write(given.folder, contents, made.identity, "2026-01-01T00:00:00+00:00")
+    recalled = Recalled(given.questions_file, made.identity)
+    flat = replace(contents, vectors=VectorIndex.build(vectors, flat_up_to=len(vectors)))
+    exact = Searcher(AllPassages(flat), recalled)
+    best, nearest = [], []
+    for text in recalled.each(given.exact):
+        best.append([p.id for p in exact.rank(text, 10)])
+        question = recalled.encode_questions([text])[0].pooled
+        expected = flat.vectors.search(question, 10)[0]
+        nearest.append(len(np.intersect1d(expected, index.search(question, 10)[0])) / 10)
+    (given.folder / "exact.json").write_text(json.dumps(best), encoding="utf-8")
+    return {
+        "vectors": dict(manifest.vectors),
+        "token_vectors": len(tokens.ids),
+        "words": len(vocabulary),
+        "bytes": sum(int(file["bytes"]) for file in manifest.files.values()),
+        "build_seconds": round(sum(seconds.values()), 3),
+        "seconds": seconds,
+        "vector_recall": round(float(np.mean(nearest)), 4),
+    }
+
+
+def ask(given: argparse.Namespace) -> dict[str, Any]:
+    """Load what was built, and ask."""
+    from tryghed_search import store
+    from tryghed_search.passages import Question
+    from tryghed_search.search import Searcher
+
+    seconds: dict[str, float] = {}
+    with clock(seconds, "load"):
+        manifest, contents = store.load(given.folder, store.read_manifest(given.folder).model)
+    recalled = Recalled(given.questions_file, manifest.model)
+    with clock(seconds, "ready"):
+        searcher = Searcher(contents, recalled)
+    spent = []
+    for number in range(_ROUNDS):
+        for text in recalled.each():
+            began = time.perf_counter()
+            searcher.ask(Question(text, limit=10))
+            if number:  # the first round warms up
+                spent.append(time.perf_counter() - began)
+    best = json.loads((given.folder / "exact.json").read_text(encoding="utf-8"))
+    found = []
+    for text, expected in zip(recalled.each(len(best)), best, strict=True):
+        ids = {p.id for p in searcher.rank(text, 10)}
+        found.append(len(ids.intersection(expected)) / len(expected))
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return {
+        "load_seconds": round(sum(seconds.values()), 3),
+        "memory_mb": round(int(re.findall(r"RssAnon:\s+(\d+)", status)[0]) / 1024, 1),
+        "mapped_mb": round(int(re.findall(r"RssFile:\s+(\d+)", status)[0]) / 1024, 1),
+        "peak_mb": measuring.peak_memory_mb(),
+        "p50_ms": measuring.median_ms(spent),
+        "p99_ms": measuring.quantile_ms(spent, 0.99),
+        "recall": round(float(np.mean(found)), 4),
+    }
+
+
+def add(given: argparse.Namespace) -> dict[str, Any]:
+    """Index ``size`` passages from what is kept of all, then one report more, which is new."""
+    from tryghed_search import build as ingest
+    from tryghed_search import store
+    from tryghed_search.pieces import Pieces
+
+    size = given.size + PER_REPORT
+    made = Synthetic(real_contents(given.index), size, given.tokens)
+    sources = [ingest.Source(report, {}, {}) for report in made.reports()]
+    encoder: Any = SyntheticEncoder(made)
+    kept = given.folder / ingest.ENCODED
+    seconds: dict[str, float] = {}
+
+    def ingested(name: str, some: Sequence[Any]) -> None:
+        with clock(seconds, name):
+            contents = ingest.embed(some, encoder, kept=Pieces(kept, encoder.identity))
+            store.write(given.folder, contents, encoder.identity, "2026-01-01T00:00:00+00:00")
+
+    given.folder.mkdir(exist_ok=True)
+    ingested("first", sources[:-1])
+    ingested("added", sources)
+    return {"passages": given.size, "added": PER_REPORT, "seconds": seconds}
+
+
+STAGES = {"build": build, "ask": ask, "add": add}
+
+
+def stage(name: str, **given: object) -> dict[str, Any]:
+    """What one of ``STAGES`` tells, done in a process of its own."""
+    words = [word for key, value in given.items() for word in (f"--{key}", str(value))]
+    done = subprocess.run(
+        [sys.executable, __file__, "--stage", name, *words], stdout=subprocess.PIPE, check=True
+    )
+    told: dict[str, Any] = json.loads(done.stdout)
+    return told
+
+
+# --- all of it ------------------------------------------------------------------------------------
+
+
+def exponents(sizes: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+    """The power of the number of passages that each figure grows with: least squares on logs."""
+    if len(sizes) < 2:
+        return {}
+    passages = np.log([int(size) for size in sizes])
+    return {
+        name: round(float(np.polyfit(passages, np.log([s[name] for s in sizes.values()]), 1)[0]), 2)
+        for name in FITTED
+    }
+
+
+def model_seconds(encoder: Any, made: Synthetic) -> float:
+    """Seconds that the model takes for one synthetic passage: with headings, and its sentence."""
+    from tryghed_search import build as ingest
+
+    passages = [p for report in made.reports() for p in report.passages][:_MODEL_TEXTS]
+    encoder.encode_documents([passages[0].text])
+    began = time.perf_counter()
+    encoder.encode_documents([ingest.embedded_text(p) for p in passages])
+    encoder.encode_documents([p.text for p in passages])
+    return (time.perf_counter() - began) / len(passages)
+
+
+def measure(options: argparse.Namespace, index: Path, folder: Path) -> dict[str, Any]:
+    """All sizes, one after another, each removed before the next."""
+    from tryghed_search import settings
+    from tryghed_search.loading import Loader
+
+    encoder = Loader(settings.load(index=index)).encoder
+    questions = folder / "questions.npz"
+    keep_questions(questions, measuring.questions(options.questions), encoder)
+    sizes: dict[str, Any] = {}
+    for size in options.sizes:
+        given = {
+            "size": size,
+            "index": index,
+            "questions-file": questions,
+            "folder": folder / "index",
+        }
+        given["tokens"] = int(size <= options.tokens)
+        built = stage("build", exact=options.exact, **given)
+        sizes[str(size)] = built | stage("ask", **given)
+        shutil.rmtree(folder / "index")
+    result: dict[str, Any] = {
+        "questions": options.questions,
+        "exact": options.exact,
+        "stores": {"faiss": {"sizes": sizes, "exponents": exponents(sizes)}},
+    }
+    if options.adding:
+        given = {"size": options.adding, "index": index, "folder": folder / "index"}
+        adding = stage("add", tokens=1, **given)
+        made = Synthetic(real_contents(index), _MODEL_TEXTS, tokens=False)
+        one = model_seconds(encoder, made)
+        adding["model_seconds_each"] = round(one, 4)
+        seconds = adding["seconds"]
+        whole = seconds["first"] + one * adding["passages"]
+        adding["share"] = round((seconds["added"] + one * adding["added"]) / whole, 4)
+        result["stores"]["faiss"]["adding"] = adding
+    return result
+
+
+def main() -> None:
+    """Measure and save, or do one stage."""
+    parser = measuring.arguments(__doc__, questions=100, exact=50)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 10_000, 100_000])
+    parser.add_argument(
+        "--tokens", type=int, default=100_000, help="up to this size with token vectors"
+    )
+    parser.add_argument("--adding", type=int, default=10_000, help="passages to add a report to")
+    parser.add_argument(
+        "--questions-file", dest="questions_file", type=Path, help=argparse.SUPPRESS
+    )
+    parser.add_argument("--folder", type=Path, help="where there is room, default a temporary one")
+    parser.add_argument("--stage", choices=list(STAGES), help=argparse.SUPPRESS)
+    parser.add_argument("--size", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.stage:
+        sys.stdout.write(json.dumps(STAGES[options.stage](options)))
+        return
+    on = measuring.machine()
+    with (
+        measuring.index_folder(options.index) as index,
+        tempfile.TemporaryDirectory(prefix="tryghed-scale-", dir=options.folder) as folder,
+    ):
+        measuring.save(options.out, "scale", on, measure(options, index, Path(folder)))
+
+
+if __name__ == "__main__":
+    main()
