@@ -47,7 +47,6 @@ class Loader:
 
         Raises ``ModelError``, and what the store's ``load`` raises.
         """
-        self.store.manifest()  # before the model is loaded: is there anything?
         manifest, contents = self.store.load(self.encoder.identity)
         return manifest, Searcher(contents, self.encoder, reranker=self._reranker)
 
