@@ -28,10 +28,11 @@ test: lint
 	$(BIN)/python -m pytest --durations=25 --cov --cov-report=term
 
 # Ten minutes of load with index swaps and clients who leave, an ingest killed fifty times, and
-# sixty thousand damaged reports.
+# sixty thousand damaged reports. And a cluster of databases whose leader is killed, which needs etcd.
 soak: setup
 	$(BIN)/python benchmarks/soak.py
 	$(BIN)/python benchmarks/kills.py
+	$(BIN)/python benchmarks/failover.py
 	$(BIN)/python -m pytest --hypothesis-profile soak tests/test_report_fuzz.py
 
 # Speed and quality against the bare model and against others; writes docs/performance.md.

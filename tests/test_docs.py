@@ -78,6 +78,9 @@ def test_the_lock_fits_the_projects_ranges() -> None:
         line.lower().replace("_", "-").split("==")
         for line in (ROOT / "requirements.lock").read_text(encoding="utf-8").split()
     )
-    for requirement in project["dependencies"] + project["optional-dependencies"]["test"]:
-        name = re.split(r"[<>=]", requirement, maxsplit=1)[0]
+    extras = project["optional-dependencies"]
+    for requirement in [*project["dependencies"], *extras["postgres"], *extras["test"]]:
+        name = re.split(r"[<>=\[]", requirement, maxsplit=1)[0]
+        if name == project["name"]:
+            continue
         assert name.lower() in lock, name

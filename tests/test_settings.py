@@ -45,6 +45,8 @@ def test_without_any_setting_the_bundled_model_and_reports_are_used() -> None:
 
 GIVEN: dict[str, tuple[str, object]] = {
     "index": ("/from/index", Path("/from/index")),
+    "store": ("postgresql://a:b@c,d/e", "postgresql://a:b@c,d/e"),
+    "store_mb": ("64", 64),
     "model": ("/from/model", "/from/model"),
     "reranker": ("/from/reranker", "/from/reranker"),
     "cache": ("/from/cache", Path("/from/cache")),

@@ -214,3 +214,36 @@ def test_the_script_limits_names_and_opens_as_the_server_does(several_page: Page
     expect(page.locator("#beside .text")).to_contain_text("47 flere børn")
     page.goto(page.url.split("&r=")[0])
     assert page.locator(".reply").inner_text() == by_script
+
+
+def test_the_widget_names_each_place_s_report_and_all_sources(several_page: Page) -> None:
+    page = several_page
+    page.goto("/widget")
+    widget = page.locator("tryghed-search")
+    exchange = hosting.ask(widget, SCHOOL)
+    labels = set(exchange.locator(".labels .rank + .tag").all_text_contents())
+    assert len(labels) > 1
+    assert labels <= set(TITLES)
+    cited = exchange.locator(".credit").all_text_contents()
+    assert {title for title in TITLES if any(title in credit for credit in cited)} == labels
+    assert len(cited) == len(labels)
+
+
+def test_a_framed_widget_can_be_limited_to_one_report(several_page: Page) -> None:
+    page = several_page
+    page.goto("/widget?report=lille-rapport")
+    exchange = hosting.ask(page.locator("tryghed-search"), SCHOOL)
+    expect(exchange.locator(".credit")).to_have_count(1)
+    expect(exchange.locator(".credit")).to_contain_text(TITLES[1])
+    assert exchange.get_by_text(TITLES[0]).count() == 0
+
+
+def test_an_editor_limits_the_widget_to_one_report(several_page: Page) -> None:
+    page = several_page
+    page.goto("/widget/demo")
+    page.locator("details.filters > summary").click()
+    page.get_by_role("group", name="Rapport").get_by_label(TITLES[1]).check()
+    page.locator("button[type=submit]").first.click()
+    expect(page.locator("body")).to_contain_text('report="lille-rapport"')
+    assert "report=lille-rapport" in page.url
+    expect(page.locator("tryghed-search")).to_have_attribute("report", "lille-rapport")

@@ -21,6 +21,7 @@ from tryghed_search.headers import SecurityHeaders
 from tryghed_search.limits import BUSY_SECONDS, Limits, Rate
 from tryghed_search.metrics import Metrics
 from tryghed_search.observing import CancelAborted, Observed
+from tryghed_search.postgres_search import LOST
 from tryghed_search.search import Searcher
 from tryghed_search.serving import IndexHolder
 from tryghed_search.settings import Settings
@@ -35,11 +36,13 @@ def create_app(
     book: Book | None = None,
     settings: Settings | None = None,
     watch: Watch | None = None,
+    lost: Callable[[], bool] | None = None,
 ) -> FastAPI:
     """The application over a loaded index; without one, what needs it answers 503.
 
     With a book, readers are asked for feedback, which is kept in it. Without settings, no client
-    is refused for asking much. ``watch`` runs as long as the application does.
+    is refused for asking much. ``watch`` runs as long as the application does; ``lost`` tells
+    whether the store of the reports has stopped answering.
     """
     given = settings or Settings.model_construct(rate=0.0)
     metrics = Metrics()
@@ -50,7 +53,7 @@ def create_app(
         seconds=given.answer_seconds,
         answers=given.answers,
     )
-    holder = IndexHolder(engine, metrics, given.log_questions)
+    holder = IndexHolder(engine, metrics, given.log_questions, lost)
     if loaded is not None:
         holder.take(*loaded)
 
@@ -136,6 +139,8 @@ def _add_health(app: FastAPI, holder: IndexHolder) -> None:
     async def readyz() -> Response:
         """Whether questions can be answered now, and whether a newer index was refused."""
         built = holder.serving().manifest.built
+        if holder.lost():
+            raise BusyError(LOST)
         return JSONResponse({"status": "ready", "built": built, "refused": holder.refused})
 
     @app.get(

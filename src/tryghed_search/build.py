@@ -104,22 +104,21 @@ def embedded_text(passage: Passage) -> str:
     return f"{heading_path(passage)}. {passage.text}"
 
 
-def embed(
+def encode(
     sources: Sequence[Source],
     encoder: Encoder,
     progress: Progress | None = None,
     kept: Pieces | None = None,
-) -> store.Contents:
-    """Embed every passage, sentence and reader question and put the index together.
+) -> list[Encoded]:
+    """The encodings of every passage, sentence and reader question, in ``vector_rows``' order.
 
     What is among the ``kept`` pieces is taken from there, and what is not is kept there.
     ``progress`` counts the texts that are embedded now.
     """
-    reports = tuple(source.report for source in sources)
-    passages = [passage for report in reports for passage in report.passages]
+    reports = [source.report for source in sources]
     asked = {k: v for source in sources for k, v in source.reader_questions.items()}
     given = [[asked[p.id] for p in report.passages if p.id in asked] for report in reports]
-    # Of each report by itself, in the order of ``_rows``.
+    # Of each report by itself.
     passage_texts = [[embedded_text(p) for p in report.passages] for report in reports]
     sentences = [
         [p.text[start:end] for p in report.passages for start, end in p.sentences]
@@ -132,15 +131,31 @@ def embed(
         *(("sentence", texts) for texts in sentences),
         *(("question", texts) for texts in (*answered, *unanswered)),
     ]
-    every = _encoded(work, encoder, progress, kept)
+    return _encoded(work, encoder, progress, kept)
+
+
+def embed(
+    sources: Sequence[Source],
+    encoder: Encoder,
+    progress: Progress | None = None,
+    kept: Pieces | None = None,
+) -> store.Contents:
+    """Embed every passage, sentence and reader question and put the index together.
+
+    ``kept`` and ``progress`` are those of ``encode``.
+    """
+    reports = tuple(source.report for source in sources)
+    passages = [passage for report in reports for passage in report.passages]
+    asked = {k: v for source in sources for k, v in source.reader_questions.items()}
+    every = encode(sources, encoder, progress, kept)
     encoded = every[: len(passages)]
     words = vocabulary(passages)
     return store.Contents(
         reports=reports,
-        municipalities=_spellings(sources),
+        municipalities=all_spellings(source.municipalities for source in sources),
         reader_questions={passage: given.suggest for passage, given in asked.items()},
         vectors=VectorIndex.build(np.stack([e.pooled for e in every])),
-        rows=_rows(passages, asked),
+        rows=vector_rows(passages, asked),
         tokens=TokenVectors.build(
             encoded,
             [
@@ -190,18 +205,21 @@ def _without_tokens(encoded: Encoded) -> Encoded:
     return replace(encoded, tokens=encoded.tokens[:0], ids=encoded.ids[:0], spans=encoded.spans[:0])
 
 
-def _spellings(sources: Sequence[Source]) -> dict[str, tuple[str, ...]]:
+def all_spellings(
+    reports: Iterable[Mapping[str, tuple[str, ...]]],
+) -> dict[str, tuple[str, ...]]:
     """The municipalities of all reports, with every spelling that one of them gives."""
     found: dict[str, tuple[str, ...]] = {}
-    for source in sources:
-        for name, spellings in source.municipalities.items():
+    for municipalities in reports:
+        for name, spellings in municipalities.items():
             found[name] = tuple(dict.fromkeys((*found.get(name, ()), *spellings)))
     return found
 
 
-def _rows(
+def vector_rows(
     passages: Sequence[Passage], asked: Mapping[str, ReaderQuestions]
 ) -> npt.NDArray[np.int32]:
+    """What each vector of an index is of, (vectors, 3) int32 as in ``store.Contents.rows``."""
     rows = [(i, store.PASSAGE, 0) for i in range(len(passages))]
     for i, passage in enumerate(passages):
         rows.extend((i, store.SENTENCE, n) for n in range(len(passage.sentences)))

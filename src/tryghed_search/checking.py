@@ -18,6 +18,7 @@ from tryghed_search.errors import TryghedError
 from tryghed_search.feedback import Book
 from tryghed_search.loading import Loader, reports_folder
 from tryghed_search.passages import Question
+from tryghed_search.postgres import Database
 
 if TYPE_CHECKING:
     from tryghed_search.search import Searcher
@@ -52,6 +53,11 @@ def check(settings: Settings) -> Iterator[Finding]:
     yield model
     if not model.fit:
         return
+    if settings.store:
+        database = _database(settings)
+        yield database
+        if not database.fit:
+            return
     loaded: list[Searcher] = []
     index = _attempt("index", lambda: _index(loader, loaded))
     yield index
@@ -174,10 +180,25 @@ def _model(loader: Loader) -> str:
     )
 
 
+def _database(settings: Settings) -> Finding:
+    """Every host by itself: reading and writing go on as long as some of them answer."""
+    try:
+        hosts = list(Database(settings.store).hosts())
+    except TryghedError as error:
+        return Finding("database", False, str(error))
+    leads = any(host.leads for host in hosts)
+    says = "; ".join(f"{host.name} {host.says}" for host in hosts)
+    return Finding(
+        "database",
+        leads and all(host.answers for host in hosts),
+        says if leads else f"{says}; none of them takes writes, so no report can be brought in",
+    )
+
+
 def _index(loader: Loader, loaded: list[Searcher]) -> str:
     manifest, searcher = loader.load()
     loaded.append(searcher)
-    return f"{loader.folder}, {manifest.counts['passages']} passages, built {manifest.built}"
+    return f"{loader.store.name}, {manifest.counts['passages']} passages, built {manifest.built}"
 
 
 def _answers(searcher: Searcher, loading: float) -> Iterator[Finding]:

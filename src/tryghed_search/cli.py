@@ -95,7 +95,7 @@ def _loader(settings: Settings) -> Loader:
 
 def _build(settings: Settings, loader: Loader) -> tuple[Manifest, int]:
     """Build the index; how many of its texts were embedded for it, the others being kept ones."""
-    from tryghed_search import build, printing
+    from tryghed_search import printing
     from tryghed_search.errors import IndexWriteError
     from tryghed_search.loading import reports_folder
 
@@ -108,8 +108,8 @@ def _build(settings: Settings, loader: Loader) -> tuple[Manifest, int]:
             show(done, total)
 
         try:
-            manifest = build.rebuild(
-                reports_folder(settings), loader.folder, lambda: loader.encoder, progress
+            manifest = loader.store.ingest(
+                reports_folder(settings), lambda: loader.encoder, progress
             )
         except KeyboardInterrupt:
             raise IndexWriteError(
@@ -140,11 +140,11 @@ def ingest(
 ) -> None:
     """Parse the reports, cut them into passages, embed what is new and write the index."""
     settings = _settings(index, model, reports=reports)
-    folder = settings.index_folder()
-    manifest, embedded = _build(settings, _loader(settings))
+    loader = _loader(settings)
+    manifest, embedded = _build(settings, loader)
     counts = manifest.counts
     typer.echo(
-        f"Built {folder}: {counts['reports']} report(s), {counts['sections']} sections, "
+        f"Built {loader.store.name}: {counts['reports']} report(s), {counts['sections']} sections, "
         f"{counts['passages']} passages, {counts['vectors']} vectors "
         f"({manifest.model.name}, {manifest.model.dimension} dimensions)."
     )
@@ -204,7 +204,7 @@ def ask(
     """Answer one question in the report's own words."""
     from pydantic import ValidationError
 
-    from tryghed_search import api, printing, problems, store
+    from tryghed_search import api, printing, problems
     from tryghed_search.errors import BadQuestionError
 
     settings = _settings(index, model)
@@ -220,8 +220,9 @@ def ask(
         )
     except ValidationError as error:
         raise BadQuestionError(problems.said(error.errors())) from None
-    store.read_manifest(settings.index_folder())
-    _, searcher = _loader(settings).load()
+    loader = _loader(settings)
+    loader.store.manifest()
+    _, searcher = loader.load()
     body = api.answer_model(searcher.ask(api.question_of(request)), searcher.reports)
     if as_json:
         typer.echo(body.model_dump_json(indent=2))
@@ -293,10 +294,9 @@ def check(
     as_json: JsonOption = False, index: IndexOption = None, model: ModelOption = None
 ) -> None:
     """Tell whether machine, model and index are fit to serve, and how fast answers come."""
-    import json
     from dataclasses import asdict
 
-    from tryghed_search import checking
+    from tryghed_search import checking, printing
     from tryghed_search.errors import CheckError
 
     settings = _settings(index, model)
@@ -307,7 +307,7 @@ def check(
             typer.echo(f"{'ok ' if finding.fit else 'BAD'}  {finding.what}: {finding.says}")
     bad = [finding.what for finding in findings if not finding.fit]
     if as_json:
-        typer.echo(json.dumps({"fit": not bad, "findings": [asdict(f) for f in findings]}))
+        printing.as_json({"fit": not bad, "findings": [asdict(f) for f in findings]})
     if bad:
         raise CheckError(f"Not fit to serve: {', '.join(bad)}.")
 
@@ -353,15 +353,11 @@ def evaluate(
     if given and (len(given) < 3 or questions is not None):
         raise typer.BadParameter("--corpus, --queries and --qrels go together, without QUESTIONS.")
     if corpus is not None and queries is not None and qrels is not None:
-        import json
-
         from tryghed_search import beir, printing
 
         with printing.progress("Embedding") as progress:
             result = beir.evaluate(_loader(settings).encoder, corpus, queries, qrels, progress)
-        typer.echo(
-            json.dumps(result) if as_json else "\n".join(f"{k}\t{v}" for k, v in result.items())
-        )
+        printing.values(result, as_lines=not as_json)
         return
     if questions is None:
         questions = Path("tests/questions/test.jsonl")
@@ -374,19 +370,18 @@ def _evaluate_questions(
     settings: Settings, path: Path, as_json: bool, misses: int, ablation: bool
 ) -> None:
     """Several systems on the same index and questions, the product last."""
-    import json
-
-    from tryghed_search import evaluation, printing, ranking, store
+    from tryghed_search import evaluation, printing, ranking
 
     labelled = evaluation.read_questions(path)
-    store.read_manifest(settings.index_folder())
-    _, searcher = _loader(settings).load()
+    loader = _loader(settings)
+    loader.store.manifest()
+    _, searcher = loader.load()
     systems = ranking.PARTS_LEFT_OUT if ablation else ranking.ALONE
     systems = {**systems, "product": ranking.Weights()}
     with printing.progress("Asking") as progress:
         tables, outcomes = evaluation.compare(searcher, labelled, systems, progress)
     if as_json:
-        typer.echo(json.dumps({name: evaluation.as_json(table) for name, table in tables.items()}))
+        printing.as_json({name: evaluation.as_json(table) for name, table in tables.items()})
         return
     if ablation:
         printing.ablation(tables)

@@ -11,6 +11,8 @@ TryghedError
 ├── OtherModelError     an index that was made with another model or another format
 ├── IndexWriteError     an index that could not be written
 │   └── RecallError     an index that would not find what it should
+├── DatabaseError       a database that cannot be used
+│   └── DatabaseLostError  a database that does not answer, or not with what was asked for
 ├── BadQuestionError    a question, history or filter that cannot be used
 ├── FeedbackError       feedback that cannot be kept or read
 ├── NotReadyError       a server whose model and index are not loaded
@@ -63,6 +65,14 @@ class IndexWriteError(TryghedError):
 
 class RecallError(IndexWriteError):
     """An index that finds too few of the nearest vectors; what was there before is untouched."""
+
+
+class DatabaseError(TryghedError):
+    """A database that cannot be used; the message names no password."""
+
+
+class DatabaseLostError(DatabaseError):
+    """The database does not answer, or not with what was asked for; it may again at any time."""
 
 
 class BadQuestionError(TryghedError):

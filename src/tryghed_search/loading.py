@@ -7,14 +7,16 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tryghed_search import store
 from tryghed_search.embedding import Encoder
 from tryghed_search.errors import SettingsError
+from tryghed_search.postgres import Database
 from tryghed_search.reranking import Reranker
 from tryghed_search.search import Searcher
+from tryghed_search.stores import FolderStore, PostgresStore, Store
 
 if TYPE_CHECKING:
     from tryghed_search.settings import Settings
+    from tryghed_search.store import Manifest
 
 
 class Loader:
@@ -23,10 +25,13 @@ class Loader:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
-    @property
-    def folder(self) -> Path:
-        """Where the index is."""
-        return self._settings.index_folder()
+    @functools.cached_property
+    def store(self) -> Store:
+        """Where the reports are kept; ``SettingsError`` if it cannot be used."""
+        given, folder = self._settings, self._settings.index_folder()
+        if not given.store:
+            return FolderStore(folder)
+        return PostgresStore(Database(given.store), folder, given.store_mb)
 
     @functools.cached_property
     def encoder(self) -> Encoder:
@@ -37,12 +42,12 @@ class Loader:
     def _reranker(self) -> Reranker | None:
         return Reranker(self._settings.reranker) if self._settings.reranker else None
 
-    def load(self) -> tuple[store.Manifest, Searcher]:
+    def load(self) -> tuple[Manifest, Searcher]:
         """The index in force, ready to be asked.
 
-        Raises ``ModelError``, ``NoIndexError``, ``DamagedIndexError`` or ``OtherModelError``.
+        Raises ``ModelError``, and what the store's ``load`` raises.
         """
-        manifest, contents = store.load(self.folder, self.encoder.identity)
+        manifest, contents = self.store.load(self.encoder.identity)
         return manifest, Searcher(contents, self.encoder, reranker=self._reranker)
 
 

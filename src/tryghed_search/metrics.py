@@ -88,9 +88,15 @@ class Metrics:
         )
         self._ready = Gauge(
             "tryghed_ready",
-            "1 when model and index are loaded",
+            "1 when questions can be answered",
             registry=own,
             multiprocess_mode="livemin",
+        )
+        self._lost = Gauge(
+            "tryghed_database_lost",
+            "1 while the database with the reports does not answer; 0 without one",
+            registry=own,
+            multiprocess_mode="livemax",
         )
         self._passages = Gauge(
             "tryghed_passages",
@@ -114,9 +120,13 @@ class Metrics:
         for limit in ("rate", "requests", "queue", "time"):
             self.limited.labels(limit)
 
-    def loaded(self, built: str | None, passages: int) -> None:
-        """Tell of the loaded index: when it was built (ISO 8601), or None if there is none."""
-        self._ready.set(float(built is not None))
+    def loaded(self, built: str | None, passages: int, *, lost: bool = False) -> None:
+        """Tell of the loaded index: when it was built (ISO 8601), or None if there is none.
+
+        ``lost`` tells whether the database that it is searched in has stopped answering.
+        """
+        self._ready.set(float(built is not None and not lost))
+        self._lost.set(float(lost))
         self._passages.set(passages)
         if built is not None:
             self._age.set(age(built, datetime.now(UTC)))

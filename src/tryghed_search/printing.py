@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,19 @@ def answer(body: AskResponse) -> None:
         typer.echo(f"»{body.answer.text}«")
     for passage in body.passages:
         typer.echo(f"\n{passage.rank}. {passage.citation.reference}\n   {passage.text}")
+
+
+def as_json(value: object) -> None:
+    """A value on one line."""
+    typer.echo(json.dumps(value))
+
+
+def values(found: Mapping[str, object], *, as_lines: bool) -> None:
+    """Names and values, a line each or as JSON."""
+    if as_lines:
+        typer.echo("\n".join(f"{name}\t{value}" for name, value in found.items()))
+    else:
+        as_json(found)
 
 
 def overview(tables: Figures) -> None:

@@ -1,6 +1,6 @@
-"""Taking a new index while serving: the server looks at the manifest and loads what is new.
+"""Taking a new index while serving: the server looks at the store and loads what is new.
 
-A manifest that names an index which cannot be used changes nothing but what is told of it: the
+A store that names an index which cannot be used changes nothing but what is told of it: the
 index in force goes on.
 """
 
@@ -9,17 +9,23 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tryghed_search import store
-from tryghed_search.errors import DamagedIndexError, NoIndexError, OtherModelError, TryghedError
+from tryghed_search.errors import (
+    DamagedIndexError,
+    DatabaseLostError,
+    NoIndexError,
+    OtherModelError,
+    TryghedError,
+)
 
 if TYPE_CHECKING:
     from tryghed_search.search import Searcher
     from tryghed_search.serving import IndexHolder
+    from tryghed_search.store import Manifest
+    from tryghed_search.stores import Store
 
 logger = logging.getLogger(__name__)
 
@@ -27,38 +33,32 @@ RETRY_SECONDS = 60.0
 """After which a refused index is tried again although its manifest is the same: what was wrong
 with its files, or with the machine, may be mended."""
 
-_REASONS = {NoIndexError: "missing", DamagedIndexError: "damaged", OtherModelError: "other model"}
-
-Signature = tuple[int, int, int] | None
-
-
-def signature(folder: Path) -> Signature:
-    """What tells one manifest from the next: inode, size and time; None when there is none."""
-    try:
-        stat = (folder / store.MANIFEST).stat()
-    except FileNotFoundError:
-        return None
-    return stat.st_ino, stat.st_size, stat.st_mtime_ns
+_REASONS = {
+    NoIndexError: "missing",
+    DamagedIndexError: "damaged",
+    OtherModelError: "other model",
+    DatabaseLostError: "unreachable",
+}
 
 
 class Reloader:
-    """Looks every ``seconds`` for another manifest in ``folder`` and has its index loaded.
+    """Looks every ``seconds`` for another state of ``place`` and has its index loaded.
 
     ``load`` is called in a thread and may raise ``TryghedError``.
     """
 
     def __init__(
         self,
-        folder: Path,
-        load: Callable[[], tuple[store.Manifest, Searcher]],
+        place: Store,
+        load: Callable[[], tuple[Manifest, Searcher]],
         holder: IndexHolder,
         seconds: float,
     ) -> None:
-        self._folder = folder
+        self._place = place
         self._load = load
         self._holder = holder
         self._seconds = seconds
-        self._seen: Signature = None
+        self._seen: Hashable = None
         self._retry_at = 0.0
         self._told = ""
 
@@ -72,14 +72,15 @@ class Reloader:
         """Take the index that the manifest names, if it is another one and can be used."""
         now = asyncio.get_running_loop().time()
         try:
-            seen = await asyncio.to_thread(signature, self._folder)
+            seen = await asyncio.to_thread(self._place.look)
             if seen == self._seen and not (self._holder.refused and now >= self._retry_at):
                 return
             loaded = await asyncio.to_thread(self._changed)
         except Exception as error:  # whatever is wrong with the new one, the old one goes on
-            self._retry_at = now + RETRY_SECONDS
+            # A database that answers again is as good as it was.
+            self._retry_at = now + (0 if isinstance(error, DatabaseLostError) else RETRY_SECONDS)
             self._refuse(error)
-            if not isinstance(error, OSError):  # the manifest itself could not be looked at
+            if not isinstance(error, OSError | DatabaseLostError):  # it could not be looked at
                 self._seen = seen
             return
         self._seen = seen
@@ -91,10 +92,10 @@ class Reloader:
             await asyncio.to_thread(_give_back)
         self._mended()
 
-    def _changed(self) -> tuple[store.Manifest, Searcher] | None:
-        """The index on disk, unless it is the one in force."""
+    def _changed(self) -> tuple[Manifest, Searcher] | None:
+        """The index in the store, unless it is the one in force."""
         serving = self._holder.serving()
-        if serving.ready and store.read_manifest(self._folder) == serving.manifest:
+        if serving.ready and self._place.manifest() == serving.manifest:
             return None
         return self._load()
 

@@ -28,7 +28,6 @@ from tryghed_search.loading import Loader
 from tryghed_search.reloading import Reloader
 from tryghed_search.serving import IndexHolder
 from tryghed_search.settings import Settings
-from tryghed_search.store import read_manifest
 
 logger = logging.getLogger(__name__)
 
@@ -61,9 +60,11 @@ def application(given: Settings, loader: Loader) -> FastAPI:
     book = Book(given.feedback, given.feedback_days) if given.feedback else None
 
     async def watch(holder: IndexHolder) -> None:
-        await Reloader(loader.folder, loader.load, holder, given.reload_seconds).run()
+        await Reloader(loader.store, loader.load, holder, given.reload_seconds).run()
 
-    return create_app(loaded, book, given, watch if given.reload_seconds else None)
+    return create_app(
+        loaded, book, given, watch if given.reload_seconds else None, lambda: loader.store.lost
+    )
 
 
 def serve(bound: socket.socket, given: Settings, app: FastAPI) -> None:
@@ -86,7 +87,7 @@ def ready_for_workers(given: Settings) -> None:
     os.environ["TRYGHED_INDEX"] = str(given.index_folder().absolute())
     os.environ["TRYGHED_MODEL"] = given.model
     with suppress(NoIndexError):
-        read_manifest(given.index_folder())
+        Loader(given).store.manifest()
         return
     command = [sys.executable, "-m", "tryghed_search.cli", "ingest"]
     if subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode:  # noqa: S603

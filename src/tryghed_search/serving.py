@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -29,7 +30,15 @@ class IndexHolder:
     Use it from the event loop's thread.
     """
 
-    def __init__(self, engine: Engine, metrics: Metrics, log_questions: bool = False) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        metrics: Metrics,
+        log_questions: bool = False,
+        lost: Callable[[], bool] | None = None,
+    ) -> None:
+        self.lost = lost or (lambda: False)
+        """Whether the store that the index is searched in has stopped answering."""
         self.engine = engine
         self.metrics = metrics
         self._log_questions = log_questions
@@ -47,10 +56,11 @@ class IndexHolder:
     def tell_age(self) -> None:
         """Bring the metrics of the index up to date: its age grows by itself."""
         if self._loaded is None:
-            self.metrics.loaded(None, 0)
+            self.metrics.loaded(None, 0, lost=self.lost())
         else:
             manifest = self._loaded[0]
-            self.metrics.loaded(manifest.built, manifest.counts["passages"])
+            passages = manifest.counts["passages"]
+            self.metrics.loaded(manifest.built, passages, lost=self.lost())
 
     def serving(self) -> Serving:
         """The assistant for one request."""

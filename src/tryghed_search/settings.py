@@ -57,6 +57,19 @@ class Settings(BaseSettings):
         "Folder of the index. Default: ./index if it holds a manifest, else the user's data "
         "folder.",
     )
+    store: str = _setting(
+        "",
+        "address",
+        "PostgreSQL database to keep the reports in instead of the index's folder, as "
+        "postgresql://user:password@host1,host2/database. Default: none.",
+    )
+    store_mb: int = _setting(
+        512,
+        "MB",
+        "Memory of each process for token vectors and terms that came from the database.",
+        ge=1,
+        le=1_000_000,
+    )
     model: str = _setting(
         BUNDLED,
         "name or folder",
@@ -246,6 +259,15 @@ class Settings(BaseSettings):
                     "several with spaces between; or * alone for any"
                 )
         return tuple(origins)
+
+    @field_validator("store")
+    @classmethod
+    def _database(cls, value: str) -> str:
+        if value and not value.startswith(("postgresql://", "postgres://")):
+            raise ValueError(
+                "it is no address. Write it as postgresql://user:password@host1,host2/database"
+            )
+        return value
 
     @field_validator("root_path")
     @classmethod

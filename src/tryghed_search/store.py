@@ -232,7 +232,7 @@ def read_manifest(folder: Path) -> Manifest:
             format=data["format"],
             built=str(data["built"]),
             folder=str(data["folder"]),
-            model=_model(data["model"]),
+            model=model_from(data["model"]),
             counts={str(k): int(v) for k, v in data["counts"].items()},
             vectors=dict(data["vectors"]),
             files={str(k): dict(v) for k, v in data["files"].items()},
@@ -245,7 +245,8 @@ def read_manifest(folder: Path) -> Manifest:
     return manifest
 
 
-def _model(data: Mapping[str, Any]) -> ModelIdentity:
+def model_from(data: Mapping[str, Any]) -> ModelIdentity:
+    """The identity that ``dataclasses.asdict`` and JSON have made plain."""
     texts = {key: str(value) for key, value in data.items() if key != "dimension"}
     return ModelIdentity(**texts, dimension=int(data["dimension"]))
 
@@ -342,7 +343,7 @@ def _read(generation: Path, manifest: Manifest) -> Contents:
     }
     vectors, passages = generation / _VECTORS, manifest.counts["passages"]
     return Contents(
-        reports=tuple(_report(report) for report in data["reports"]),
+        reports=tuple(report_from(report) for report in data["reports"]),
         municipalities={name: tuple(v) for name, v in data["municipalities"].items()},
         reader_questions=data["reader_questions"],
         vectors=VectorIndex.mapped(vectors)
@@ -366,7 +367,8 @@ def _tuples(value: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _report(data: Mapping[str, Any]) -> Report:
+def report_from(data: Mapping[str, Any]) -> Report:
+    """The report that ``dataclasses.asdict`` and JSON have made plain."""
     sections = tuple(Section(**_tuples(section)) for section in data["sections"])
     passages = tuple(
         Passage(

@@ -125,6 +125,7 @@ class Options:
             "kind": ",".join(self.filters.kinds),
             "municipality": ",".join(self.filters.municipalities),
             "audience": ",".join(self.filters.audiences),
+            "report": ",".join(self.filters.reports),
         }
         return tuple((name, value) for name, value in values.items() if value)
 
@@ -135,6 +136,7 @@ class Options:
             *(("kind", value) for value in self.filters.kinds),
             *(("municipality", value) for value in self.filters.municipalities),
             *(("audience", value) for value in self.filters.audiences),
+            *(("report", value) for value in self.filters.reports),
             *([("lang", self.lang)] if self.lang != "da" else []),
         )
 
@@ -163,6 +165,7 @@ async def framed(
     kind: Values,
     municipality: Values,
     audience: Values,
+    report: Values,
     heading: str = "",
     theme: str = "",
     limit: str = "",
@@ -174,7 +177,7 @@ async def framed(
     """
     site = pages.site_of(request)
     allowed: tuple[str, ...] = request.app.state.settings.allowed_origins
-    filters = Filters(_split(kind), _split(municipality), _split(audience))
+    filters = Filters(_split(kind), _split(municipality), _split(audience), reports=_split(report))
     options = Options(site.lang, heading, theme, limit, filters)
     said = site.words["widget"]
     refused = _refused(request, allowed)
@@ -245,6 +248,7 @@ async def demo(
     kind: Values,
     municipality: Values,
     audience: Values,
+    report: Values,
     in_language: str = "",
     heading: str = "",
     theme: str = "",
@@ -261,7 +265,11 @@ async def demo(
         heading=heading.strip()[:MOST_TITLE],
         theme=theme if theme in THEMES[1:] else "",
         limit=_limit(limit),
-        filters=_known(site, reports, Filters(tuple(kind), tuple(municipality), tuple(audience))),
+        filters=_known(
+            site,
+            reports,
+            Filters(tuple(kind), tuple(municipality), tuple(audience), reports=tuple(report)),
+        ),
     )
     return pages.render(_demo_page(request, site, reports, options))
 
@@ -274,11 +282,13 @@ def _limit(text: str) -> str:
 
 def _known(site: Site, reports: tuple[Report, ...], asked: Filters) -> Filters:
     """Those of the values that can be chosen."""
-    groups = site.groups(reports, asked)
-    kinds, municipalities, audiences = (
-        tuple(choice.value for choice in group.choices if choice.checked) for group in groups[:3]
+    known = {
+        group.name: tuple(choice.value for choice in group.choices if choice.checked)
+        for group in site.groups(reports, asked)
+    }
+    return Filters(
+        known["kind"], known["municipality"], known["audience"], reports=known.get("report", ())
     )
-    return Filters(kinds, municipalities, audiences)
 
 
 def _demo_page(
@@ -304,7 +314,7 @@ def _demo_page(
         themes=ChoiceGroup(
             "theme", said["theme"], tuple(Choice(k, said[k], k == theme) for k in THEMES)
         ),
-        groups=site.groups(reports, options.filters)[:3],
+        groups=site.groups(reports, options.filters),
         title_hint=said["title_hint"].format(heading=there["widget"]["heading"]),
         usual_places=USUAL_LIMIT,
         most_places=MAX_LIMIT,

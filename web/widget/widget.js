@@ -228,8 +228,9 @@ class TryghedSearch extends HTMLElement {
 
   #reply({ asked, found }) {
     const { answer: words, source } = this.#words;
-    const { report, publisher, language = "da" } = found.passages[0]?.citation ?? {};
-    const reply = replyView(this.#site, asked, found);
+    const { language = "da" } = found.passages[0]?.citation ?? {};
+    const sources = [...new Map(found.passages.map(({ citation: c }) => [c.report, c])).values()];
+    const reply = replyView({ ...this.#site, several: sources.length > 1 }, asked, found);
     const { state, verdict, notice, best, others, others_heading: heading, suggestions } = reply;
     const below = (text) => element(`h${this.#level + 2}`, "subheading", {}, text);
     const place = (one) => this.#place(one, found.passages[one.rank - 1].citation);
@@ -253,7 +254,9 @@ class TryghedSearch extends HTMLElement {
           below(words[state === "absent" ? "answerable" : "suggestions"]),
           list(suggestions.map(question), { lang: language }),
         ),
-      report && element("p", "credit", {}, fill(source, { publisher, title: report })),
+      ...sources.map(({ publisher, report }) =>
+        element("p", "credit", {}, fill(source, { publisher, title: report })),
+      ),
     );
   }
 

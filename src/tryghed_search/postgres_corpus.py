@@ -1,0 +1,110 @@
+"""What is read once of a version in the database: what is true of all its reports together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tryghed_search import build
+from tryghed_search.errors import DatabaseError
+from tryghed_search.passages import Report
+from tryghed_search.postgres_schema import GRAM, TERM, WORD
+from tryghed_search.retrieval import Corpus, known_filters
+from tryghed_search.store import report_from
+from tryghed_search.tokens import TokenStatistics
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from tryghed_search.postgres import Connection
+    from tryghed_search.postgres_versions import Version
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What is read once of a version."""
+
+    corpus: Corpus
+    numbers: npt.NDArray[np.int64]
+    """(n,) int64: the passages' numbers in the database, in the order of the reports."""
+    keys: Mapping[str, int]
+    """Of the reports, by the case-folded id."""
+    centres: Mapping[int, npt.NDArray[np.float32]]
+    """By the report's key."""
+    terms: Mapping[str, int]
+    grams: Mapping[str, int]
+    """Numbers of index terms and n-grams."""
+
+    @classmethod
+    def read(cls, connection: Connection, version: Version) -> Loaded:
+        """All of it; ``DatabaseError`` if something is not as it was written."""
+        try:
+            return cls._read(connection, version)
+        except (ValueError, KeyError, TypeError) as error:
+            raise DatabaseError(
+                f"The reports in the database cannot be read ({type(error).__name__}: {error}). "
+                "Write them anew with 'tryghed-search ingest' into an empty database."
+            ) from None
+
+    @classmethod
+    def _read(cls, connection: Connection, version: Version) -> Loaded:
+        keys = list(version.keys)
+        bodies = {
+            key: (body, np.frombuffer(centre, np.float32))
+            for key, body, centre in connection.execute(
+                "SELECT key, body, centre FROM reports WHERE key = ANY(%s)", (keys,), binary=True
+            )
+        }
+        passages: dict[int, list[dict[str, Any]]] = {key: [] for key in keys}
+        numbers: dict[int, list[int]] = {key: [] for key in keys}
+        for key, number, body in connection.execute(
+            "SELECT report, number, body FROM passages WHERE report = ANY(%s)"
+            " ORDER BY report, position",
+            (keys,),
+            binary=True,
+        ):
+            passages[key].append(body)
+            numbers[key].append(number)
+        reports: tuple[Report, ...] = tuple(
+            report_from({**bodies[key][0]["report"], "passages": passages[key]}) for key in keys
+        )
+        every = [passage for report in reports for passage in report.passages]
+        if len(every) != version.totals.sizes[0]:
+            raise ValueError(f"{len(every)} passages of {version.totals.sizes[0]}")
+        ids: dict[int, dict[str, int]] = {WORD: {}, TERM: {}, GRAM: {}}
+        for field, term, number in connection.execute(
+            "SELECT field, term, id FROM terms", binary=True
+        ):
+            ids[field][term] = number
+        counts = version.totals.terms
+        tokens = np.flatnonzero(version.totals.tokens)
+        statistics = TokenStatistics(
+            passages=len(every),
+            counts=dict(zip(tokens.tolist(), version.totals.tokens[tokens].tolist(), strict=True)),
+            mean=version.centre,
+        )
+        told = [bodies[key][0] for key in keys]
+        return cls(
+            corpus=Corpus(
+                reports=reports,
+                municipalities=build.all_spellings(
+                    {name: tuple(v) for name, v in body["municipalities"].items()} for body in told
+                ),
+                reader_questions={k: v for b in told for k, v in b["reader_questions"].items()},
+                vocabulary={
+                    word: int(counts[number])
+                    for word, number in ids[WORD].items()
+                    if number < len(counts) and counts[number]
+                },
+                filters=known_filters(every),
+                tokens=statistics,
+            ),
+            numbers=np.array([n for key in keys for n in numbers[key]], dtype=np.int64),
+            keys={report.id.casefold(): key for report, key in zip(reports, keys, strict=True)},
+            centres={key: centre for key, (_, centre) in bodies.items()},
+            terms=ids[TERM],
+            grams=ids[GRAM],
+        )

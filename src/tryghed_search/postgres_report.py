@@ -1,0 +1,225 @@
+"""The rows of one report: what is written of it, once, and never changed."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tryghed_search import build, danish, totals
+from tryghed_search.passages import FILTERS, Passage, filter_values
+from tryghed_search.postgres import copy_rows, sparse
+from tryghed_search.postgres_schema import GRAM, TERM, WORD
+from tryghed_search.tokens import sentence_numbers
+from tryghed_search.totals import Totals
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from tryghed_search.embedding import Encoded
+    from tryghed_search.postgres import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One report on its way into the database."""
+
+    source: build.Source
+    words: Mapping[str, int]
+    parts: Mapping[str, tuple[str, ...]]
+    """How the compounds among its words are split, which other reports' words have a say in."""
+    content: bytes
+    """SHA-256 of all that its rows are made from."""
+
+
+def vector_rows(item: Item) -> npt.NDArray[np.int32]:
+    """What each of a report's vectors is of, as in ``store.Contents.rows``."""
+    return build.vector_rows(item.source.report.passages, item.source.reader_questions)
+
+
+def token_sums(encoded: Sequence[Encoded], dimension: int) -> Totals:
+    """Only what of a report's sums comes from its encodings."""
+    sums = Totals.none(dimension)
+    for e in encoded:
+        sums.sizes[2] += len(e.ids)
+        sums.token_sum[:] += e.tokens.sum(axis=0, dtype=np.float64)
+    return sums
+
+
+class ReportRows:
+    """Writes the rows of one report, in the transaction that the connection is in."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        item: Item,
+        encoded: Sequence[Encoded],
+        centre: npt.NDArray[np.float32],
+    ) -> None:
+        self._connection = connection
+        self._item = item
+        self._passages = item.source.report.passages
+        self._encoded = encoded
+        self._centre = centre
+        self._words = [danish.terms(p.text, item.parts) for p in self._passages]
+        self._grams = [danish.grams(build.with_headings(p)) for p in self._passages]
+        self._ids = {
+            WORD: self._numbers_of(WORD, item.words),
+            TERM: self._numbers_of(TERM, {t for some in self._words for t in some}),
+            GRAM: self._numbers_of(GRAM, {t for some in self._grams for t in some}),
+        }
+
+    def write(self) -> None:
+        """Write all of it."""
+        sums = self._sums()
+        row = self._connection.execute(
+            "INSERT INTO reports (id, content, body, centre, totals)"
+            " VALUES (%s, %s, %s::jsonb, %s, %s) RETURNING key",
+            (
+                self._item.source.report.id,
+                self._item.content,
+                self._body(),
+                self._centre.tobytes(),
+                sums.to_bytes(),
+            ),
+        ).fetchone()
+        assert row is not None  # noqa: S101  # RETURNING gives the row
+        key = int(row[0])
+        numbers = [
+            int(number)
+            for (number,) in self._connection.execute(
+                "SELECT nextval(pg_get_serial_sequence('passages', 'number'))"
+                " FROM generate_series(1, %s)",
+                (len(self._passages),),
+            )
+        ]
+        self._write_passages(key, numbers)
+        self._write_vectors(key, numbers)
+        self._write_terms_and_tokens(key, numbers, sums)
+
+    def _body(self) -> str:
+        """The report without its passages, which have rows of their own."""
+        source = self._item.source
+        report = {k: v for k, v in asdict(source.report).items() if k != "passages"}
+        suggested = {key: given.suggest for key, given in source.reader_questions.items()}
+        body = {
+            "report": report,
+            "municipalities": dict(source.municipalities),
+            "reader_questions": suggested,
+        }
+        return json.dumps(body, ensure_ascii=False)
+
+    def _numbers_of(self, field: int, terms: Iterable[str]) -> dict[str, int]:
+        """The numbers of terms; those that have none yet get one."""
+        wanted = sorted(terms)
+        self._connection.execute(
+            "INSERT INTO terms (field, term) SELECT %s, unnest(%s::text[]) EXCEPT"
+            " SELECT field, term FROM terms WHERE field = %s AND term = ANY(%s::text[])",
+            (field, wanted, field, wanted),
+        )
+        rows = self._connection.execute(
+            "SELECT term, id FROM terms WHERE field = %s AND term = ANY(%s::text[])",
+            (field, wanted),
+        )
+        return {str(term): int(number) for term, number in rows}
+
+    def _sums(self) -> Totals:
+        counts: Counter[int] = Counter()
+        for word, count in self._item.words.items():
+            counts[self._ids[WORD][word]] += count
+        for field, every in ((TERM, self._words), (GRAM, self._grams)):
+            for terms in every:
+                counts.update(self._ids[field][term] for term in set(terms))
+        encoded = self._encoded[: len(self._passages)]
+        tokens = Counter(int(token) for e in encoded for token in np.unique(e.ids))
+        sums = token_sums(encoded, len(self._centre))
+        sums.sizes[:] = (
+            len(self._passages),
+            len(self._encoded),
+            sums.sizes[2],
+            sum(map(len, self._words)),
+            sum(map(len, self._grams)),
+            len(self._item.source.report.sections),
+        )
+        return Totals(sums.sizes, _spread(counts), _spread(tokens), sums.token_sum)
+
+    def _write_passages(self, key: int, numbers: Sequence[int]) -> None:
+        copy_rows(
+            self._connection,
+            "passages (number, report, position, kind, municipality, audience, theme, body)",
+            ["int8", "int8", "int4", "text", "text[]", "text[]", "text[]", "jsonb"],
+            (
+                (number, key, position, *_folded(passage), asdict(passage))
+                for position, (number, passage) in enumerate(
+                    zip(numbers, self._passages, strict=True)
+                )
+            ),
+        )
+
+    def _write_vectors(self, key: int, numbers: Sequence[int]) -> None:
+        rows = vector_rows(self._item).tolist()
+        copy_rows(
+            self._connection,
+            "vectors (report, passage, kind, part, vector)",
+            ["int8", "int8", "int2", "int4", "vector"],
+            (
+                (key, numbers[position], kind, part, e.pooled)
+                for (position, kind, part), e in zip(rows, self._encoded, strict=True)
+            ),
+        )
+
+    def _write_terms_and_tokens(self, key: int, numbers: Sequence[int], sums: Totals) -> None:
+        count = max(1, len(numbers))
+        averages = (sums.sizes[3] / count, sums.sizes[4] / count)
+        lexical, details = [], []
+        for number, passage, e, *both in zip(
+            numbers, self._passages, self._encoded, self._words, self._grams, strict=False
+        ):
+            ids, weights, packed = [], [], []
+            for field, terms, average in zip((TERM, GRAM), both, averages, strict=True):
+                held = Counter(self._ids[field][term] for term in terms)
+                ids.append(sorted(held))
+                counts = np.array([held[i] for i in ids[-1]], dtype=np.int32)
+                worth = totals.saturated(counts, len(terms), average)
+                weights.append(sparse(dict(zip(ids[-1], worth.tolist(), strict=True))))
+                packed += [np.array(ids[-1], dtype=np.int32), counts]
+            lexical.append((key, number, *ids, *weights))
+            starts = e.spans[:, 0] - len(build.heading_path(passage)) - 2
+            places = sentence_numbers(starts, passage.sentences)
+            sizes = [len(e.ids), len(ids[0]), len(ids[1])]
+            plain = np.concatenate([e.ids, places, *packed]).astype(np.int32)
+            details.append((key, number, sizes, plain.tobytes(), self._centred(e)))
+        copy_rows(
+            self._connection,
+            "lexical (report, passage, word_ids, gram_ids, words, grams)",
+            ["int8", "int8", "int4[]", "int4[]", "sparsevec", "sparsevec"],
+            iter(lexical),
+        )
+        copy_rows(
+            self._connection,
+            "details (report, passage, sizes, numbers, tokens)",
+            ["int8", "int8", "int4[]", "bytea", "bytea"],
+            iter(details),
+        )
+
+    def _centred(self, e: Encoded) -> bytes:
+        """Lengths, float32, and directions, float16, of the token vectors from the centre."""
+        apart = e.tokens - self._centre
+        lengths = np.linalg.norm(apart, axis=1, keepdims=True)
+        directions = (apart / np.maximum(lengths, 1e-9)).astype(np.float16)
+        return bytes(lengths.astype(np.float32).tobytes() + directions.tobytes())
+
+
+def _spread(counts: Mapping[int, int]) -> npt.NDArray[np.int64]:
+    at = np.array(list(counts), dtype=np.int64)
+    return totals.counted(at, np.array(list(counts.values()), dtype=np.int64))
+
+
+def _folded(passage: Passage) -> list[Any]:
+    """What a passage can be filtered by, in the order of the columns, whatever its case."""
+    values = {n: [v.casefold() for v in filter_values(passage, n)] for n in FILTERS}
+    return [values["kind"][0], values["municipality"], values["audience"], values["theme"]]
