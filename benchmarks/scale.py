@@ -260,42 +260,35 @@ def model_seconds(encoder: Any, made: Synthetic) -> float:
     return (time.perf_counter() - began) / len(passages)
 
 
-def measure(options: argparse.Namespace, index: Path, folder: Path) -> dict[str, Any]:
-    """All sizes, one after another, each removed before the next."""
+def measure(options: argparse.Namespace, index: Path, folder: Path) -> Iterator[dict[str, Any]]:
+    """What is known after each size, one after another, and after the adding."""
     from tryghed_search import settings
     from tryghed_search.loading import Loader
 
     encoder = Loader(settings.load(index=index)).encoder
     questions = folder / "questions.npz"
     keep_questions(questions, measuring.questions(options.questions), encoder)
-    sizes: dict[str, Any] = {}
+    told: dict[str, Any] = {"sizes": {}, "exponents": {}}
+    result = {"questions": options.questions, "exact": options.exact, "stores": {"faiss": told}}
+    common = {"index": index, "folder": folder / "index"}
     for size in options.sizes:
-        given = {
-            "size": size,
-            "index": index,
-            "questions-file": questions,
-            "folder": folder / "index",
-        }
+        given = common | {"size": size, "questions-file": questions}
         given["tokens"] = int(size <= options.tokens)
         built = stage("build", exact=options.exact, **given)
-        sizes[str(size)] = built | stage("ask", **given)
+        told["sizes"][str(size)] = built | stage("ask", **given)
+        told["exponents"] = exponents(told["sizes"])
         shutil.rmtree(folder / "index")
-    result: dict[str, Any] = {
-        "questions": options.questions,
-        "exact": options.exact,
-        "stores": {"faiss": {"sizes": sizes, "exponents": exponents(sizes)}},
-    }
+        yield result
     if options.adding:
-        given = {"size": options.adding, "index": index, "folder": folder / "index"}
-        adding = stage("add", tokens=1, **given)
+        adding = stage("add", size=options.adding, tokens=1, **common)
         made = Synthetic(real_contents(index), _MODEL_TEXTS, tokens=False)
         one = model_seconds(encoder, made)
         adding["model_seconds_each"] = round(one, 4)
         seconds = adding["seconds"]
         whole = seconds["first"] + one * adding["passages"]
         adding["share"] = round((seconds["added"] + one * adding["added"]) / whole, 4)
-        result["stores"]["faiss"]["adding"] = adding
-    return result
+        told["adding"] = adding
+        yield result
 
 
 def main() -> None:
@@ -321,7 +314,8 @@ def main() -> None:
         measuring.index_folder(options.index) as index,
         tempfile.TemporaryDirectory(prefix="tryghed-scale-", dir=options.folder) as folder,
     ):
-        measuring.save(options.out, "scale", on, measure(options, index, Path(folder)))
+        for result in measure(options, index, Path(folder)):  # what is finished is kept
+            measuring.save(options.out, "scale", on, result)
 
 
 if __name__ == "__main__":

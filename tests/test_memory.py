@@ -32,7 +32,7 @@ def contents(index_folder: Path, encoder: Encoder) -> store.Contents:
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """So little is looked at that most of the report's 90 passages are no candidates."""
-    for name, value in (("NEAREST", 16), ("BEST", 8), ("KEPT", 8), ("SAMPLE", 4), ("FARTHEST", 2)):
+    for name, value in (("NEAREST", 16), ("BEST", 8), ("KEPT", 8), ("SAMPLE", 4), ("ENDS", 2)):
         monkeypatch.setattr(memory, name, value)
 
 
@@ -148,6 +148,24 @@ def test_a_filter_that_lets_nothing_through_leaves_the_others(
     nothing = Filters(kinds=("guide",), municipalities=("København",))
     found = ids(likely.candidates(queries[:1], [nothing]))
     assert found == ids(likely.candidates(queries[:1], ()))
+
+
+def test_a_name_that_no_passage_has_lets_nothing_through(
+    likely: LikelyPassages, queries: Sequence[Query]
+) -> None:
+    """An outline may name a municipality of which no passage speaks."""
+    nowhere = Filters(municipalities=("Nowhere",))
+    found = ids(likely.candidates(queries[:1], [nowhere]))
+    assert found == ids(likely.candidates(queries[:1], ()))
+
+
+def test_the_nearest_reader_question_counts_whatever_else_is_known_of_its_passage(
+    contents: store.Contents, likely: LikelyPassages, queries: Sequence[Query]
+) -> None:
+    for one, raw in zip(queries, likely.candidates(queries, ()).raw, strict=True):
+        every = contents.vectors.cosines(one.vector)
+        assert raw.cosines.max() == pytest.approx(float(every.max()), abs=1e-5)
+        assert raw.cosines.min() == pytest.approx(float(every.min()), abs=1e-5)
 
 
 def test_a_narrow_filter_fills_the_page_in_a_large_index(

@@ -36,11 +36,14 @@ KEPT = 96
 """Of those, the best by all scores but late interaction, which get that too."""
 SAMPLE = 16
 """Passages that are scored with those, so that scores are stretched over their usual range."""
-FARTHEST = 8
-"""Vectors of passages of no merit that are scored with the best, so that scores are stretched over
-the same range as if all were scored."""
+ENDS = 8
+"""The nearest and the farthest vectors, whose passages are scored whatever else is known of them:
+a question that the reports leave unanswered counts, and scores are to be stretched over the same
+range as if all were scored."""
 _SELECTIONS = 64
 """Filters whose passages are kept at hand."""
+
+_NOBODY = np.empty(0, dtype=np.int64)
 
 Selected = tuple["npt.NDArray[np.bool_]", "npt.NDArray[np.int64]"]
 """Which passages filters let through, (n,) bool, and the rows of these, ascending."""
@@ -129,7 +132,7 @@ class LikelyPassages:
         for name, values in filters.named:
             having = np.zeros(len(self._passages), dtype=bool)
             for value in values:
-                having[self._holders.get((name, value.casefold()), ())] = True
+                having[self._holders.get((name, value.casefold()), _NOBODY)] = True
             allowed &= having
         return allowed, np.flatnonzero(allowed[self._contents.rows[:, 0]])
 
@@ -137,7 +140,7 @@ class LikelyPassages:
         """The best of all and of each of ``wanted``, and a sample of the rest."""
         selected = [self._selected(filters) for filters in dict.fromkeys((Filters(), *wanted))]
         found = [self._best(query, chosen) for query in queries for chosen in selected]
-        rest = np.concatenate([self._sample, *(self._farthest(query) for query in queries)])
+        rest = np.concatenate([self._sample, *(self._ends(query) for query in queries)])
         numbers = np.unique(np.concatenate([rest, *found]))
         raw = self._scored(queries, numbers)
         kept = np.isin(numbers, rest)
@@ -150,9 +153,10 @@ class LikelyPassages:
         passages = [self._passages[number] for number in numbers[kept]]
         return Candidates(passages, late, tuple(_of(own, kept) for own in raw))
 
-    def _farthest(self, query: Query) -> npt.NDArray[np.int64]:
-        """Numbers of passages that have least to do with a text."""
-        rows, _ = self._contents.vectors.search(-query.vector, FARTHEST)
+    def _ends(self, query: Query) -> npt.NDArray[np.int64]:
+        """Numbers of the passages that have most and least to do with a text."""
+        search = self._contents.vectors.search
+        rows = np.concatenate([search(sign * query.vector, ENDS)[0] for sign in (1, -1)])
         return np.asarray(self._contents.rows[rows, 0], dtype=np.int64)
 
     def _scored(self, queries: Sequence[Query], numbers: npt.NDArray[np.int64]) -> list[RawScores]:

@@ -30,8 +30,9 @@ _SEARCH = (64, 128, 256, 512)
 """efSearch: the least effort of these with which the recall suffices is used."""
 _PROBES = 200
 """Questions that the recall is measured with."""
-_ASIDE = 0.5
-"""How far a probe is from the vector that it is made of: the length of the noise."""
+_ASIDE = 1.5
+"""Length of the noise in a probe: a cosine of 0.55 with the vector that it is made of, as questions
+have with what answers them. Nearer ones are found too easily (docs/decisions.md)."""
 _FEW = 30_000
 """Rows of a selection that are compared one by one."""
 
