@@ -125,7 +125,8 @@ def main() -> int:
             store.write(index, expected, encoder.identity, f"write {last}")
             left = sorted(path.name for path in index.iterdir() if path.is_dir())
             found["wrong"] += left != [build.ENCODED, store.read_manifest(index).folder]
-        found += kill_ingests(Path(folder), encoder, options.ingests, dice)
+        if options.ingests:
+            found += kill_ingests(Path(folder), encoder, options.ingests, dice)
     sys.stdout.write(json.dumps({"kills": options.times + options.ingests} | found) + "\n")
     return int(found["wrong"] > 0)
 
