@@ -41,6 +41,10 @@ def verdict(value: float, aim: float, *, least: bool = False) -> str:
     return f"{'≥' if least else '≤'} {aim:g}: {MET if reached else f'**{MISSED}**'}"
 
 
+ABOVE_OUR_OWN = 1.25
+"""Load for each core that the benchmark before cannot have left behind."""
+
+
 def measured_on(result: Result) -> str:
     """Machine, versions and date in one sentence."""
     on = result["machine"]
@@ -49,7 +53,7 @@ def measured_on(result: Result) -> str:
     return (
         f"Measured {on['date']} on {on['processor']}, {on['cores']} cores, "
         f"{on['memory_gib']} GiB, load {on['load_before']} before; Python {on['python']}, "
-        f"{versions}.{busy if on['load_before'] > on['cores'] / 2 else ''}"
+        f"{versions}.{busy if on['load_before'] > ABOVE_OUR_OWN * on['cores'] else ''}"
     )
 
 
