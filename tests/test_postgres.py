@@ -195,7 +195,7 @@ def few_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     place = "tryghed_search.postgres_search"
     monkeypatch.setattr(f"{place}._NEAREST", {0: 8, 1: 12, 2: 16, 3: 4})
     monkeypatch.setattr(f"{place}._BEST", 6)
-    monkeypatch.setattr(f"{place}._SAMPLE", 4)
+    monkeypatch.setattr("tryghed_search.retrieval.SAMPLE", 4)
     monkeypatch.setattr(f"{place}._FARTHEST", 2)
 
 

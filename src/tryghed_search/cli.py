@@ -204,7 +204,7 @@ def ask(
     """Answer one question in the report's own words."""
     from pydantic import ValidationError
 
-    from tryghed_search import api, printing, problems
+    from tryghed_search import api, problems
     from tryghed_search.errors import BadQuestionError
 
     settings = _settings(index, model)
@@ -227,6 +227,8 @@ def ask(
     if as_json:
         typer.echo(body.model_dump_json(indent=2))
         return
+    from tryghed_search import printing
+
     printing.answer(body)
 
 

@@ -15,6 +15,8 @@ import numpy as np
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+K1, B = 1.2, 0.75
+"""BM25's two constants."""
 _OCCURRENCES = 200_000
 """Of a question's terms in documents, that are looked at to choose the best documents."""
 
@@ -31,7 +33,7 @@ class LexicalIndex:
         """An index of ``documents``, each its terms in order."""
         import bm25s
 
-        retriever = bm25s.BM25(k1=1.2, b=0.75, method="lucene")
+        retriever = bm25s.BM25(k1=K1, b=B, method="lucene")
         retriever.index([list(terms) for terms in documents], show_progress=False)
         return cls(retriever, len(documents))
 

@@ -17,6 +17,7 @@ from tryghed_search.retrieval import (
     RawScores,
     Retriever,
     known_filters,
+    sample,
     scores,
 )
 from tryghed_search.tokens import LateInteraction, TokenStatistics, TokenVectors
@@ -34,8 +35,6 @@ BEST = 256
 """Passages that the nearest vectors, the words and the n-grams each put forward."""
 KEPT = 96
 """Of those, the best by all scores but late interaction, which get that too."""
-SAMPLE = 16
-"""Passages that are scored with those, so that scores are stretched over their usual range."""
 ENDS = 8
 """The nearest and the farthest vectors, whose passages are scored whatever else is known of them:
 a question that the reports leave unanswered counts, and scores are to be stretched over the same
@@ -110,8 +109,7 @@ class LikelyPassages:
         """The rows of each passage, passage after passage."""
         self._bounds = np.searchsorted(owners[self._rows], np.arange(len(self._passages) + 1))
         self._vectors = contents.vectors.vectors()
-        places = np.linspace(0, len(self._passages) - 1, min(SAMPLE, len(self._passages)))
-        self._sample = np.unique(places.astype(np.int64))
+        self._sample = sample(len(self._passages))
         self._holders = self._by_value()
         self._selected = lru_cache(_SELECTIONS)(self._select)
 
@@ -209,11 +207,9 @@ def _stretches(
 def _tokens_of(tokens: TokenVectors, numbers: Iterable[int]) -> TokenVectors:
     """The token vectors of some passages."""
     parts = [slice(*tokens.bounds[number : number + 2].tolist()) for number in numbers]
-    lengths = [part.stop - part.start for part in parts]
-    return TokenVectors(
-        vectors=np.concatenate([tokens.vectors[part] for part in parts]),
-        ids=np.concatenate([tokens.ids[part] for part in parts]),
-        sentences=np.concatenate([tokens.sentences[part] for part in parts]),
-        bounds=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-        mean=tokens.mean,
+    return TokenVectors.joined(
+        [tokens.vectors[part] for part in parts],
+        [tokens.ids[part] for part in parts],
+        [tokens.sentences[part] for part in parts],
+        tokens.mean,
     )

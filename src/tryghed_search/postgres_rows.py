@@ -146,12 +146,10 @@ def fetch(
 
 def late(details: Sequence[Details], statistics: TokenStatistics) -> LateInteraction:
     """Late interaction over some passages."""
-    sizes = [len(d.ids) for d in details]
-    tokens = TokenVectors(
-        vectors=np.concatenate([d.vectors for d in details]),
-        ids=np.concatenate([d.ids for d in details]),
-        sentences=np.concatenate([d.sentences for d in details]),
-        bounds=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
-        mean=statistics.mean,
+    tokens = TokenVectors.joined(
+        [d.vectors for d in details],
+        [d.ids for d in details],
+        [d.sentences for d in details],
+        statistics.mean,
     )
     return LateInteraction(tokens, statistics)

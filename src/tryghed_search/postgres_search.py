@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tryghed_search import postgres_rows, postgres_versions, totals
+from tryghed_search import postgres_rows, postgres_versions, ranking, totals
 from tryghed_search.errors import BusyError, DatabaseError, DatabaseLostError, OtherModelError
 from tryghed_search.passages import Filters
 from tryghed_search.postgres import literal
 from tryghed_search.postgres_corpus import Loaded
 from tryghed_search.postgres_schema import EFFORT
-from tryghed_search.retrieval import Candidates, Query, RawScores
-from tryghed_search.store import Manifest
+from tryghed_search.retrieval import Candidates, Query, RawScores, sample
+from tryghed_search.store import ANSWERED, PASSAGE, SENTENCE, UNANSWERED, Manifest
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tryghed_search.retrieval import Corpus
     from tryghed_search.tokens import LateInteraction
 
-_NEAREST = {0: 256, 1: 256, 2: 256, 3: 16}
+_NEAREST = {PASSAGE: 256, SENTENCE: 256, ANSWERED: 256, UNANSWERED: 16}
 """How many vectors are looked for through an index, by what they are of."""
 _BEST = 256
 """How many passages are looked for by words, and by n-grams."""
@@ -42,9 +42,6 @@ _NARROW = 5_000
 """Passages that a filter lets through, up to which all their vectors are compared."""
 _FARTHEST = 8
 """How many of the passages that have least to do with a text are candidates as well."""
-_SAMPLE = 16
-"""Passages from all over the reports that are always candidates, so that scores are stretched over
-about the range that they have over all."""
 
 LOST = "Databasen svarer ikke lige nu. Prøv igen om lidt."
 """What an asker is told while the database does not answer."""
@@ -54,7 +51,6 @@ _COSINES = (
     "SELECT string_agg(int8send(passage) || int2send(kind) || int4send(part)"
     " || float4send((-(vector <#> %s::vector))::real), ''::bytea) FROM vectors WHERE {} = ANY(%s)"
 )
-_COLUMNS = {"municipality": "municipality", "audience": "audience", "theme": "theme"}
 
 
 def load(
@@ -198,7 +194,7 @@ class PostgresRetriever:
         ).fetchone()
         rows = np.frombuffer((row and row[0]) or b"", _ROW)
         # Each passage has one vector of its own, so one that is not there would be noticed.
-        if np.count_nonzero(rows["kind"] == 0) != len(chosen):
+        if np.count_nonzero(rows["kind"] == PASSAGE) != len(chosen):
             raise DatabaseError(
                 "Vectors are missing in the database. Write the reports anew with "
                 "'tryghed-search ingest' into an empty database."
@@ -218,7 +214,7 @@ class PostgresRetriever:
         counts = self.version.totals.terms
         weights = np.zeros(len(counts), np.float32)
         known = [n for n in (numbers.get(term, -1) for term in terms) if n >= 0 and self._counts(n)]
-        worth = totals.idf(int(self.version.totals.sizes[0]), counts[known])
+        worth = ranking.idf(int(self.version.totals.sizes[0]), counts[known])
         np.add.at(weights, known, worth)
         return weights
 
@@ -233,11 +229,7 @@ class PostgresRetriever:
             ("hnsw.iterative_scan", "strict_order"),
         ):
             connection.execute("SELECT set_config(%s, %s, true)", (name, value))
-        count = len(self._passages)
-        found = {
-            int(self._loaded.numbers[i])
-            for i in np.unique(np.linspace(0, count - 1, min(_SAMPLE, count)).astype(np.int64))
-        }
+        found = {int(self._loaded.numbers[i]) for i in sample(len(self._passages))}
         everything = Choice(tuple(self.version.keys), "", ())
         for query in queries:
             found |= self._nearest(connection, query, everything)
@@ -279,7 +271,7 @@ class PostgresRetriever:
                 conditions += " AND p.kind = ANY(%s)"
                 values.append(folded)
             else:
-                conditions += f" AND p.{_COLUMNS[name]} && %s::text[]"
+                conditions += f" AND p.{name} && %s::text[]"
                 values.append(folded)
         return Choice(keys, conditions, tuple(values))
 
@@ -302,7 +294,7 @@ class PostgresRetriever:
         """Passages that have least to do with a text: scores are stretched from theirs up."""
         dimension = len(query.vector)
         rows = connection.execute(
-            "SELECT passage FROM vectors WHERE kind = 0 AND report = ANY(%s)"
+            f"SELECT passage FROM vectors WHERE kind = {PASSAGE} AND report = ANY(%s)"
             f" ORDER BY (vector::vector({dimension})) <#> %s::vector LIMIT {_FARTHEST}",
             (list(self.version.keys), literal(-query.vector)),
             binary=True,

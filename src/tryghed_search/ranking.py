@@ -63,6 +63,16 @@ class Scores:
     asked: npt.NDArray[np.float32]
 
 
+def idf(
+    passages: int, counts: npt.NDArray[np.float32] | npt.NDArray[np.int64]
+) -> npt.NDArray[np.float32]:
+    """Inverse document frequency of terms that stand in ``counts`` (t,) of all passages, (t,).
+
+    BM25's, in Lucene's form: log(1 + (n - df + 0.5) / (df + 0.5)).
+    """
+    return np.log1p((passages - counts + 0.5) / (counts + 0.5)).astype(np.float32)
+
+
 def min_max(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Scores moved and stretched to run from 0 to 1; all 0 when they are all alike."""
     low, high = float(scores.min()), float(scores.max())

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from tryghed_search.tokens import LateInteraction, TokenStatistics
 
+SAMPLE = 16
+"""Passages of no merit that are scored, so that scores are stretched over their usual range."""
 _SECOND_ASKED = 0.4
 """How much a passage's second nearest reader question counts, the nearest the rest."""
 
@@ -118,6 +120,11 @@ def scores(
             cosines[answered], owners[answered], count, np.nan, _SECOND_ASKED
         ),
     )
+
+
+def sample(count: int) -> npt.NDArray[np.int64]:
+    """Places of passages from all over ``count`` of them, which are always candidates."""
+    return np.unique(np.linspace(0, count - 1, min(SAMPLE, count)).astype(np.int64))
 
 
 def known_filters(passages: Sequence[Passage]) -> dict[str, dict[str, str]]:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tryghed_search import ranking
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
@@ -43,17 +45,33 @@ class TokenVectors:
         cls, encoded: Sequence[Encoded], sentences: Sequence[npt.NDArray[np.int32]]
     ) -> TokenVectors:
         """From the passages' encodings and, for each token, the sentence that it stands in."""
-        lengths = [len(e.ids) for e in encoded]
-        total = sum(lengths)
+        total = sum(len(e.ids) for e in encoded)
         mean = np.zeros(encoded[0].pooled.shape[0], np.float32)
         for e in encoded:  # row by row, as numpy adds up the rows of one array
             mean = np.add.reduce(np.concatenate([mean[None], e.tokens]), axis=0)
         mean /= np.float32(max(1, total))
-        return cls(
+        return cls.joined(
             # One passage at a time: all of them in float32 once more may be more than there is.
-            vectors=np.concatenate([unit(e.tokens - mean).astype(np.float16) for e in encoded]),
-            ids=np.concatenate([e.ids for e in encoded]),
-            sentences=np.concatenate(list(sentences)).astype(np.int32),
+            [unit(e.tokens - mean).astype(np.float16) for e in encoded],
+            [e.ids for e in encoded],
+            sentences,
+            mean,
+        )
+
+    @classmethod
+    def joined(
+        cls,
+        vectors: Sequence[npt.NDArray[np.float16]],
+        ids: Sequence[npt.NDArray[np.int32]],
+        sentences: Sequence[npt.NDArray[np.int32]],
+        mean: npt.NDArray[np.float32],
+    ) -> TokenVectors:
+        """From what each passage has of ``vectors``, ``ids`` and ``sentences``."""
+        lengths = [len(some) for some in ids]
+        return cls(
+            vectors=np.concatenate(vectors),
+            ids=np.concatenate(ids),
+            sentences=np.concatenate(sentences).astype(np.int32),
             bounds=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
             mean=mean,
         )
@@ -79,12 +97,9 @@ class TokenStatistics:
         return cls(passages, dict(zip(found.tolist(), counts.tolist(), strict=True)), tokens.mean)
 
     def weights(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
-        """How much each token of a question counts: its inverse document frequency, (m,) float32.
-
-        The form is BM25's: log(1 + (n - df + 0.5) / (df + 0.5)).
-        """
+        """How much each token of a question counts, by how rare it is, (m,) float32."""
         df = np.array([self.counts.get(int(i), 0) for i in ids], dtype=np.float32)
-        return np.log1p((self.passages - df + 0.5) / (df + 0.5)).astype(np.float32)
+        return ranking.idf(self.passages, df)
 
     def centred(self, question: Encoded) -> npt.NDArray[np.float32]:
         """The question's tokens as the passages' are kept, (m, d) float32, rows of unit length."""

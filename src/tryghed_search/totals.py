@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tryghed_search.lexical import K1, B
+
 if TYPE_CHECKING:
     import numpy.typing as npt
-
-K1, B = 1.2, 0.75
-"""BM25's two constants, those of ``lexical``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +85,6 @@ def _sum(one: npt.NDArray[np.int64], other: npt.NDArray[np.int64]) -> npt.NDArra
     total = long.copy()
     total[: len(short)] += short
     return total
-
-
-def idf(passages: int, counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-    """How much terms count that stand in so many of all passages, BM25's in Lucene's form."""
-    return np.log1p((passages - counts + 0.5) / (counts + 0.5)).astype(np.float32)
 
 
 def saturated(
