@@ -26,8 +26,12 @@ LAYERS: tuple[tuple[str, str], ...] = (
     ),
     ("the model, FAISS, BM25, PostgreSQL", "embedding vectors lexical reader postgres"),
     ("a second model, by setting, tables", "reranking postgres_schema"),
-    ("token vectors, sums, writing to a folder", "tokens totals locking"),
+    (
+        "token vectors, sums, writing to a folder, reports as JSON",
+        "tokens totals locking report_json",
+    ),
     ("the index on disk, rows of the database", "store pieces postgres_rows"),
+    ("what the model makes of many texts", "encodings"),
     ("settings, ingest, measuring", "settings build metrics logs postgres_versions"),
     ("what search asks of a store, documents made reports", "retrieval adding postgres_report"),
     (

@@ -33,6 +33,8 @@ _PROBES = 200
 _ASIDE = 1.5
 """Length of the noise in a probe: a cosine of 0.55 with the vector that it is made of, as questions
 have with what answers them. Nearer ones are found too easily (docs/decisions.md)."""
+_AT_ONCE = 1 << 20
+"""Bytes that are handed on together when an index is written."""
 _FEW = 30_000
 """Rows of a selection that are compared one by one."""
 
@@ -115,6 +117,12 @@ class VectorIndex:
             raise DamagedIndexError(
                 "The vectors cannot be read; rebuild the index with 'tryghed-search ingest'."
             ) from None
+
+    def write(self, path: Path) -> None:
+        """Write what ``to_bytes`` gives, without holding it; ``OSError`` where that fails."""
+        faiss = _faiss()
+        with path.open("wb") as file:
+            faiss.write_index(self._index, faiss.PyCallbackIOWriter(file.write, _AT_ONCE))
 
     def to_bytes(self) -> memoryview:
         """The index as FAISS serialises it."""
