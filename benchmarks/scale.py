@@ -200,25 +200,23 @@ def ask(given: argparse.Namespace) -> dict[str, Any]:
 def add(given: argparse.Namespace) -> dict[str, Any]:
     """Index ``size`` passages from what is kept of all, then one report more, which is new."""
     from tryghed_search import build as ingest
-    from tryghed_search import store
-    from tryghed_search.pieces import Pieces
+    from tryghed_search.locking import writing
 
     size = given.size + PER_REPORT
     made = Synthetic(real_contents(given.index), size, given.tokens)
     sources = [ingest.Source(report, {}, {}) for report in made.reports()]
     encoder: Any = SyntheticEncoder(made)
-    kept = given.folder / ingest.ENCODED
     seconds: dict[str, float] = {}
 
-    def ingested(name: str, some: Sequence[Any]) -> None:
-        with clock(seconds, name):
-            contents = ingest.embed(some, encoder, kept=Pieces(kept, encoder.identity))
-            store.write(given.folder, contents, encoder.identity, "2026-01-01T00:00:00+00:00")
-
-    given.folder.mkdir(exist_ok=True)
-    ingested("first", sources[:-1])
-    ingested("added", sources)
-    return {"passages": given.size, "added": PER_REPORT, "seconds": seconds}
+    for name, some in (("first", sources[:-1]), ("added", sources)):
+        with clock(seconds, name), writing(given.folder):
+            ingest.write(some, given.folder, encoder)
+    return {
+        "passages": given.size,
+        "added": PER_REPORT,
+        "seconds": seconds,
+        "peak_mb": measuring.peak_memory_mb(),
+    }
 
 
 STAGES = {"build": build, "ask": ask, "add": add}

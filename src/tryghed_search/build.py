@@ -245,12 +245,20 @@ def rebuild(
     """
     sources = read_reports(reports)
     with writing(index):
-        encoder = load()
-        kept = Pieces(index / ENCODED, encoder.identity)
-        with store.unfinished(index) as generation:
-            tokens = generation / store.TOKEN_VECTORS
-            contents = embed(sources, encoder, progress, kept, tokens)
-            built = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-            manifest = store.finish(generation, contents, encoder.identity, built)
-        kept.tidy()
+        return write(sources, index, load(), progress)
+
+
+def write(
+    sources: Sequence[Source], index: Path, encoder: Encoder, progress: Progress | None = None
+) -> store.Manifest:
+    """Embed what is new and write the index, for one who holds its folder (``locking.writing``).
+
+    Raises ``OSError`` when it cannot be written.
+    """
+    kept = Pieces(index / ENCODED, encoder.identity)
+    with store.unfinished(index) as generation:
+        contents = embed(sources, encoder, progress, kept, generation / store.TOKEN_VECTORS)
+        built = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        manifest = store.finish(generation, contents, encoder.identity, built)
+    kept.tidy()
     return manifest

@@ -178,6 +178,25 @@ class VectorIndex:
         found = rows[0] >= 0  # a graph may find fewer
         return rows[0][found], cosines[0][found]
 
+    def ends(
+        self, question: npt.NDArray[np.float32], nearest: int, farthest: int
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """The rows nearest to ``question`` and rows far from it, (k,) and (l,) int64, best first.
+
+        Of an index that is not ``exact`` the second are only among the farthest, so as to take
+        little time.
+        """
+        if self.exact:
+            cosines = self.cosines(question)
+            return _largest(cosines, nearest), _largest(-cosines, farthest)
+        faiss = _faiss()
+        _, rows = self._index.search(
+            np.ascontiguousarray(-question, dtype=np.float32)[None, :],
+            min(farthest, len(self)),
+            params=faiss.SearchParametersHNSW(efSearch=max(_SEARCH[0], farthest)),
+        )
+        return self.search(question, nearest)[0], rows[0][rows[0] >= 0]
+
     def _among(
         self, question: npt.NDArray[np.float32], count: int, among: npt.NDArray[np.int64]
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
@@ -205,6 +224,16 @@ class VectorIndex:
         found = np.empty(len(self), np.float32)
         found[rows] = cosines
         return found
+
+
+def _largest(values: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.int64]:
+    """Places of the ``count`` largest values, largest first; equals in their order."""
+    if count < len(values):
+        least = np.partition(values, -count)[-count] if count else np.inf
+        chosen = np.flatnonzero(values >= least)
+    else:
+        chosen = np.arange(len(values))
+    return np.asarray(chosen[np.argsort(-values[chosen], kind="stable")][:count], dtype=np.int64)
 
 
 def _probes(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
