@@ -30,6 +30,8 @@ from synthetic import PER_REPORT, Synthetic, SyntheticEncoder
 
 FITTED = ("build_seconds", "bytes", "memory_mb", "p50_ms")
 """What grows with the number of passages, each as its power."""
+_BUILT = "built.json"
+"""What was told of building a size, in its folder."""
 _ROUNDS = 3
 _MODEL_TEXTS = 64
 
@@ -272,10 +274,16 @@ def measure(options: argparse.Namespace, index: Path, folder: Path) -> Iterator[
     for size in options.sizes:
         given = common | {"size": size, "questions-file": questions}
         given["tokens"] = int(size <= options.tokens)
-        built = stage("build", exact=options.exact, **given)
+        given["folder"] = (options.keep or folder) / f"{size}-passages"
+        kept = given["folder"] / _BUILT
+        if not kept.is_file():
+            built = stage("build", exact=options.exact, **given)
+            kept.write_text(json.dumps(built), encoding="utf-8")
+        built = json.loads(kept.read_text(encoding="utf-8"))
         told["sizes"][str(size)] = built | stage("ask", **given)
         told["exponents"] = exponents(told["sizes"])
-        shutil.rmtree(folder / "index")
+        if not options.keep:
+            shutil.rmtree(given["folder"])
         yield result
     if options.adding:
         adding = stage("add", size=options.adding, tokens=1, **common)
@@ -301,6 +309,11 @@ def main() -> None:
         "--questions-file", dest="questions_file", type=Path, help=argparse.SUPPRESS
     )
     parser.add_argument("--folder", type=Path, help="where there is room, default a temporary one")
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        help="folder to leave indexes in, and to take those that are there from",
+    )
     parser.add_argument("--stage", choices=list(STAGES), help=argparse.SUPPRESS)
     parser.add_argument("--size", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -40,7 +40,7 @@ class LexicalIndex:
             array("i", [numbers.setdefault(term, len(numbers)) for term in terms])
             for terms in documents
         ]
-        retriever = bm25s.BM25(k1=K1, b=B, method="lucene")
+        retriever = bm25s.BM25(k1=K1, b=B, method="lucene", csc_backend="scipy")
         retriever.index((ids, numbers or {"": 0}), show_progress=False)
         return cls(retriever, len(ids))
 
