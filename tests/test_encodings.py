@@ -36,11 +36,11 @@ class Counting:
         self.calls.append(len(texts))
         return self._encoder.encode_documents(texts, progress)
 
-    def encode_questions(
+    def encode_reader_questions(
         self, texts: Sequence[str], progress: Callable[[int], None] | None = None
     ) -> list[Encoded]:
         self.calls.append(len(texts))
-        return self._encoder.encode_questions(texts, progress)
+        return self._encoder.encode_reader_questions(texts, progress)
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_texts_keep_their_order_and_only_passages_their_tokens(
     assert [len(e.ids) > 0 for e in alone] == [True] * 300 + [False] * 73
     written = encoder.encode_documents([SENTENCES[7]])[0]
     assert np.allclose(alone[7].pooled, written.pooled, atol=1e-5)
-    asked = encoder.encode_questions([SENTENCES[2]])[0]
+    asked = encoder.encode_reader_questions([SENTENCES[2]])[0]
     assert np.allclose(alone[-1].pooled, asked.pooled, atol=2e-2)
 
 

@@ -22,8 +22,9 @@ LAYERS: tuple[tuple[str, str], ...] = (
     ("pure, from those", "chunking conversation drafting finding reader_questions topics"),
     (
         "the model that comes along, its arithmetic, others' documents",
-        "bundled bfloat16 extracting",
+        "bundled linear extracting",
     ),
+    ("the model's network", "bert"),
     ("the model, FAISS, BM25, PostgreSQL", "embedding vectors lexical reader postgres"),
     ("a second model, by setting, tables", "reranking postgres_schema"),
     (
@@ -68,7 +69,7 @@ ONLY_IN = {
     "pgvector": {"postgres"},
     "sentence_transformers": {"embedding", "reranking"},
     "bm25s": {"lexical"},
-    "torch": {"bfloat16", "embedding", "reader"},
+    "torch": {"bert", "embedding", "linear", "reader"},
     "fastapi": {"api", "app", "pages", "problems", "running", "serving", "topic_pages", "widget"},
     "uvicorn": {"connections", "running"},
     "prometheus_client": {"app", "metrics", "running"},

@@ -75,9 +75,8 @@ class Encodings:
 
     def _make(self, number: int) -> list[Encoded]:
         kind, texts = self._pieces[number]
-        encode = (
-            self._encoder.encode_questions if kind == "question" else self._encoder.encode_documents
-        )
+        encoder = self._encoder
+        encode = encoder.encode_reader_questions if kind == "question" else encoder.encode_documents
         encoded = encode(texts, self._tell)
         if kind != "passage":
             encoded = [_without_tokens(e) for e in encoded]
