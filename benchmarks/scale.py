@@ -116,17 +116,19 @@ def build(given: argparse.Namespace) -> dict[str, Any]:
     made = Synthetic(real_contents(given.index), given.size, given.tokens)
     reports = tuple(made.reports())
     passages = [p for report in reports for p in report.passages]
-    vectors, tokens = made.vectors(), made.token_vectors()
+    tokens = made.token_vectors()
     rows = np.zeros((len(passages), 3), np.int32)
     rows[:, 0] = np.arange(len(passages))
     seconds: dict[str, float] = {}
+    vectors = made.vectors()
     with clock(seconds, "vectors"):
         index = VectorIndex.build(vectors)
+    del vectors  # the index has them
     with clock(seconds, "words"):
         vocabulary = ingest.vocabulary(passages)
         words = LexicalIndex.build(ingest.word_terms(passages, vocabulary))
     with clock(seconds, "grams"):
-        grams = LexicalIndex.build([danish.grams(ingest.with_headings(p)) for p in passages])
+        grams = LexicalIndex.build(danish.grams(ingest.with_headings(p)) for p in passages)
     contents = store.Contents(
         reports=reports,
         municipalities={
@@ -143,7 +145,7 @@ def build(given: argparse.Namespace) -> dict[str, Any]:
     with clock(seconds, "write"):
         manifest = store.write(given.folder, contents, made.identity, "2026-01-01T00:00:00+00:00")
     recalled = Recalled(given.questions_file, made.identity)
-    flat = replace(contents, vectors=VectorIndex.build(vectors, flat_up_to=len(vectors)))
+    flat = replace(contents, vectors=VectorIndex.build(index.vectors(), flat_up_to=given.size))
     exact = Searcher(AllPassages(flat), recalled)
     best, nearest = [], []
     for text in recalled.each(given.exact):
