@@ -63,7 +63,7 @@ class AllPassages:
         self.corpus = _corpus(contents)
         self._contents = contents
         self._passages = contents.passages
-        self._late = LateInteraction(contents.tokens, self.corpus.tokens)
+        self._late = LateInteraction(contents.tokens, self.corpus.tokens, lasting=True)
 
     def candidates(
         self,
