@@ -167,10 +167,13 @@ def build(given: argparse.Namespace) -> dict[str, Any]:
 
 def ask(given: argparse.Namespace) -> dict[str, Any]:
     """Load what was built, and ask."""
+    import torch
+
     from tryghed_search import store
     from tryghed_search.passages import Question
     from tryghed_search.search import Searcher
 
+    torch.set_num_threads(1)  # as where there is a model
     seconds: dict[str, float] = {}
     with clock(seconds, "load"):
         manifest, contents = store.load(given.folder, store.read_manifest(given.folder).model)

@@ -100,6 +100,7 @@ class LikelyPassages:
         """The rows of each passage, passage after passage."""
         self._bounds = np.searchsorted(owners[self._rows], np.arange(len(self._passages) + 1))
         self._vectors = contents.vectors.vectors()
+        self._lengths = np.diff(contents.tokens.bounds)
         self._sample = sample(len(self._passages))
         self._holders = self._by_value()
         self._selected = lru_cache(_SELECTIONS)(self._select)
@@ -150,7 +151,8 @@ class LikelyPassages:
         numbers = np.unique(np.concatenate([rest, *found]))
         raw = self._scored(queries, numbers)
         among = [chosen[0][numbers] for chosen in selected if chosen is not None]
-        kept = worth_keeping(raw, np.isin(numbers, rest), among)
+        lengths = self._lengths[numbers]
+        kept = worth_keeping(raw, np.isin(numbers, rest), among, lengths)
         late = LateInteraction(_tokens_of(self._contents.tokens, numbers[kept]), self.corpus.tokens)
         passages = [self._passages[number] for number in numbers[kept]]
         return Candidates(passages, late, tuple(narrowed(own, kept) for own in raw))
