@@ -243,7 +243,12 @@ def stage(name: str, **given: object) -> dict[str, Any]:
 
 
 def exponents(sizes: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
-    """The power of the number of passages that each figure grows with: least squares on logs."""
+    """The power of the number of passages that each figure grows with: least squares on logs.
+
+    Over the sizes with token vectors, where there are some: those without are another thing.
+    """
+    having = {size: row for size, row in sizes.items() if row["token_vectors"]}
+    sizes = having if len(having) > 1 else sizes
     if len(sizes) < 2:
         return {}
     passages = np.log([int(size) for size in sizes])
