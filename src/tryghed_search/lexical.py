@@ -102,9 +102,13 @@ class LexicalIndex:
             scores[self._documents[start:end]] += times * self._weights[start:end]
         if among is not None:
             scores *= among
-        found = np.flatnonzero(scores)
+        found = np.flatnonzero(scores > 0)
         if len(found) > count:
-            found = found[np.argpartition(-scores[found], count - 1)[:count]]
+            reached = scores[found]
+            least = np.partition(reached, -count)[-count]
+            # Of those that are equal the first are taken, after all that are better.
+            better, equal = found[reached > least], found[reached == least]
+            found = np.concatenate([better, equal[: count - len(better)]])
         return found
 
     def scores_of(

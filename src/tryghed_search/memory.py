@@ -101,6 +101,9 @@ class LikelyPassages:
         self._bounds = np.searchsorted(owners[self._rows], np.arange(len(self._passages) + 1))
         self._vectors = contents.vectors.vectors()
         self._lengths = np.diff(contents.tokens.bounds)
+        few = () if self._lengths.any() else (retrieval.WITHOUT_TOKENS,)
+        self._nearest = min(retrieval.NEAREST, *few, len(self._vectors))
+        self._best_of_each = min(retrieval.BEST, *few, len(self._passages))
         self._sample = sample(len(self._passages))
         self._holders = self._by_value()
         self._selected = lru_cache(_SELECTIONS)(self._select)
@@ -130,7 +133,7 @@ class LikelyPassages:
         """The best of all and of each of ``wanted``, and a sample of the rest."""
         selected = [self._selected(filters) for filters in dict.fromkeys((Filters(), *wanted))]
         ends = [
-            self._contents.vectors.ends(query.vector, retrieval.NEAREST, retrieval.FARTHEST)
+            self._contents.vectors.ends(query.vector, self._nearest, retrieval.FARTHEST)
             for query in queries
         ]
         found = [
@@ -189,12 +192,12 @@ class LikelyPassages:
         """
         allowed, among = selected or (None, None)
         if among is not None:
-            nearest, _ = self._contents.vectors.search(query.vector, retrieval.NEAREST, among)
+            nearest, _ = self._contents.vectors.search(query.vector, self._nearest, among)
         return np.concatenate(
             [
-                self._owners(nearest)[: retrieval.BEST],
-                self._contents.words.best(query.terms, retrieval.BEST, allowed),
-                self._contents.grams.best(query.grams, retrieval.BEST, allowed),
+                self._owners(nearest)[: self._best_of_each],
+                self._contents.words.best(query.terms, self._best_of_each, allowed),
+                self._contents.grams.best(query.grams, self._best_of_each, allowed),
             ]
         )
 

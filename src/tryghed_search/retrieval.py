@@ -26,6 +26,8 @@ NEAREST = 768
 """Vectors that are looked at for one question in a large store; several may be of one passage."""
 BEST = 768
 """Passages that the nearest vectors, the words and the n-grams each put forward."""
+WITHOUT_TOKENS = 256
+"""Both, where there is no late interaction that they could come to merit by."""
 KEPT = 96
 """Of those, the best by all scores but late interaction, which get that too: at least so many."""
 TOKENS = 14_000
