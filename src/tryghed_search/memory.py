@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -100,6 +101,8 @@ class LikelyPassages:
         """The rows of each passage, passage after passage."""
         self._bounds = np.searchsorted(owners[self._rows], np.arange(len(self._passages) + 1))
         self._vectors = contents.vectors.vectors()
+        # As a plain array: numpy takes its time to cut pieces from one that knows it is mapped.
+        self._tokens = replace(contents.tokens, vectors=np.asarray(contents.tokens.vectors))
         self._lengths = np.diff(contents.tokens.bounds)
         few = () if self._lengths.any() else (retrieval.WITHOUT_TOKENS,)
         self._nearest = min(retrieval.NEAREST, *few, len(self._vectors))
@@ -156,7 +159,7 @@ class LikelyPassages:
         among = [chosen[0][numbers] for chosen in selected if chosen is not None]
         lengths = self._lengths[numbers]
         kept = worth_keeping(raw, np.isin(numbers, rest), among, lengths)
-        late = LateInteraction(_tokens_of(self._contents.tokens, numbers[kept]), self.corpus.tokens)
+        late = LateInteraction(_tokens_of(self._tokens, numbers[kept]), self.corpus.tokens)
         passages = [self._passages[number] for number in numbers[kept]]
         return Candidates(passages, late, tuple(narrowed(own, kept) for own in raw))
 
