@@ -69,6 +69,7 @@ ONLY_IN = {
     "pgvector": {"postgres"},
     "sentence_transformers": {"embedding", "reranking"},
     "bm25s": {"lexical"},
+    "scipy": {"lexical"},
     "torch": {"bert", "embedding", "linear", "reader"},
     "fastapi": {"api", "app", "pages", "problems", "running", "serving", "topic_pages", "widget"},
     "uvicorn": {"connections", "running"},
