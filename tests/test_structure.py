@@ -56,6 +56,7 @@ LAYERS: tuple[tuple[str, str], ...] = (
     ("the process", "running"),
     ("the terminal", "printing"),
     ("the command line", "cli"),
+    ("where the command begins", "__main__"),
 )
 """The order in which data flows. A module may import those in the rows above its own, no other."""
 
