@@ -17,6 +17,7 @@ from tryghed_search.retrieval import (
     Query,
     RawScores,
     Retriever,
+    affordable,
     known_filters,
     narrowed,
     sample,
@@ -144,16 +145,7 @@ class LikelyPassages:
             for query, (near, _) in zip(queries, ends, strict=True)
             for chosen in selected
         ]
-        rest = np.concatenate(
-            [
-                self._sample,
-                *(
-                    self._owners(rows)
-                    for near, far in ends
-                    for rows in (near[: retrieval.ENDS], far)
-                ),
-            ]
-        )
+        rest = np.concatenate([self._sample, *(self._at_ends(*rows) for rows in ends)])
         numbers = np.unique(np.concatenate([rest, *found]))
         raw = self._scored(queries, numbers)
         among = [chosen[0][numbers] for chosen in selected if chosen is not None]
@@ -162,6 +154,15 @@ class LikelyPassages:
         late = LateInteraction(_tokens_of(self._tokens, numbers[kept]), self.corpus.tokens)
         passages = [self._passages[number] for number in numbers[kept]]
         return Candidates(passages, late, tuple(narrowed(own, kept) for own in raw))
+
+    def _at_ends(
+        self, near: npt.NDArray[np.int64], far: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.int64]:
+        """Numbers of the passages of the nearest rows and, as late interaction allows, the far."""
+        farthest = self._owners(far)
+        few = affordable(self._lengths[farthest], retrieval.TOKENS // 4)
+        few = max(few, retrieval.ENDS)
+        return np.concatenate([self._owners(near[: retrieval.ENDS]), farthest[:few]])
 
     def _owners(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Numbers of the passages that rows are of, in the rows' order, each once."""

@@ -37,7 +37,7 @@ ENDS = 8
 the reports leave unanswered counts."""
 FARTHEST = 128
 """Vectors far from the question, whose passages are scored so that scores are stretched over the
-range that they have among all."""
+range that they have among all: as many as a quarter of ``TOKENS`` allows, but at least ``ENDS``."""
 _SECOND_ASKED = 0.4
 """How much a passage's second nearest reader question counts, the nearest the rest."""
 
@@ -156,9 +156,13 @@ def worth_keeping(
     for own in raw:
         best = np.argsort(-ranking.fuse(scores(own, len(always)), ranking.Weights()))
         for some in (best, *(best[allowed[best]] for allowed in among)):
-            within = int(np.searchsorted(np.cumsum(lengths[some]), TOKENS, side="right"))
-            kept[some[: max(KEPT, min(within, most))]] = True
+            kept[some[: max(KEPT, min(affordable(lengths[some], TOKENS), most))]] = True
     return kept
+
+
+def affordable(lengths: npt.NDArray[np.int64], tokens: int) -> int:
+    """How many of the first passages have no more than ``tokens`` token vectors together."""
+    return int(np.searchsorted(np.cumsum(lengths), tokens, side="right"))
 
 
 def narrowed(raw: RawScores, kept: npt.NDArray[np.bool_]) -> RawScores:
