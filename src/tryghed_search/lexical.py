@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 K1, B = 1.2, 0.75
 """BM25's two constants."""
-_OCCURRENCES = 200_000
+_OCCURRENCES = 1_000_000
 """Of a question's terms in documents, that are looked at to choose the best documents."""
 _BLOCK = 50_000
 """Documents whose scores are reckoned together when an index is built."""

@@ -105,9 +105,9 @@ class LikelyPassages:
         # As a plain array: numpy takes its time to cut pieces from one that knows it is mapped.
         self._tokens = replace(contents.tokens, vectors=np.asarray(contents.tokens.vectors))
         self._lengths = np.diff(contents.tokens.bounds)
-        few = () if self._lengths.any() else (retrieval.WITHOUT_TOKENS,)
-        self._nearest = min(retrieval.NEAREST, *few, len(self._vectors))
-        self._best_of_each = min(retrieval.BEST, *few, len(self._passages))
+        self._nearest = (
+            retrieval.NEAREST if self._lengths.any() else retrieval.NEAREST_WITHOUT_TOKENS
+        )
         self._sample = sample(len(self._passages))
         self._holders = self._by_value()
         self._selected = lru_cache(_SELECTIONS)(self._select)
@@ -199,9 +199,9 @@ class LikelyPassages:
             nearest, _ = self._contents.vectors.search(query.vector, self._nearest, among)
         return np.concatenate(
             [
-                self._owners(nearest)[: self._best_of_each],
-                self._contents.words.best(query.terms, self._best_of_each, allowed),
-                self._contents.grams.best(query.grams, self._best_of_each, allowed),
+                self._owners(nearest)[: retrieval.BEST],
+                self._contents.words.best(query.terms, retrieval.BEST, allowed),
+                self._contents.grams.best(query.grams, retrieval.BEST, allowed),
             ]
         )
 

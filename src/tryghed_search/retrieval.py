@@ -24,10 +24,10 @@ SAMPLE = 16
 """Passages of no merit that are scored, so that scores are stretched over their usual range."""
 NEAREST = 768
 """Vectors that are looked at for one question in a large store; several may be of one passage."""
+NEAREST_WITHOUT_TOKENS = 256
+"""The same where there is no late interaction that those further off could come to merit by."""
 BEST = 768
 """Passages that the nearest vectors, the words and the n-grams each put forward."""
-WITHOUT_TOKENS = 256
-"""Both, where there is no late interaction that they could come to merit by."""
 KEPT = 96
 """Of those, the best by all scores but late interaction, which get that too: at least so many."""
 TOKENS = 14_000
