@@ -24,8 +24,9 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# A process for each of two cores; a file of tests stays in one, with what it has made.
 test: lint
-	$(BIN)/python -m pytest --durations=25 --cov --cov-report=term
+	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=25 --cov --cov-report=term
 
 # Ten minutes of load with index swaps and clients who leave, an ingest killed fifty times, and
 # sixty thousand damaged reports. And a cluster of databases whose leader is killed, which needs etcd.

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 _INSTRUCTIONS = ("avx512_bf16", "amx_bf16")
+_ROWS = 32
+"""Many rows are filled up to a multiple of these: for every number of rows that it meets, oneDNN
+makes and keeps a program of its own, which takes a millisecond and a few hundred kB."""
 
 
 def is_native() -> bool:
@@ -65,12 +68,15 @@ class Linear:
     def __call__(self, states: torch.Tensor) -> torch.Tensor:
         """States (n, in) of any type to (n, out) in the ``dtype``."""
         states = states.to(self._dtype)
-        if self._operations:
-            multiplied: torch.Tensor = self._operations[1](
-                states, self._weight, self._bias, "none", [], ""
-            )
-            return multiplied
-        return functional.linear(states, self._weight, self._bias)
+        if not self._operations:
+            return functional.linear(states, self._weight, self._bias)
+        count = len(states)
+        if count > _ROWS:
+            states = functional.pad(states, (0, 0, 0, -count % _ROWS))
+        multiplied: torch.Tensor = self._operations[1](
+            states, self._weight, self._bias, "none", [], ""
+        )
+        return multiplied[:count]
 
 
 class Cosines:
