@@ -21,9 +21,6 @@ from tryghed_search import (
     adding,
     build,
     evaluation,
-    postgres_ingest,
-    postgres_rows,
-    postgres_schema,
     store,
 )
 from tryghed_search.embedding import Encoded, Encoder
@@ -37,8 +34,9 @@ from tryghed_search.errors import (
     SettingsError,
 )
 from tryghed_search.passages import Filters, Question
-from tryghed_search.postgres import Database
-from tryghed_search.postgres_search import PostgresRetriever
+from tryghed_search.postgres import details, ingest, schema
+from tryghed_search.postgres.database import Database
+from tryghed_search.postgres.search import PostgresRetriever
 from tryghed_search.search import Searcher
 from tryghed_search.stores import PostgresStore
 
@@ -182,7 +180,7 @@ def many(real: Kept, server: Server) -> Iterator[Kept]:
     address = server.new_database(next(names))
     database = Database(address)
     folder = Path(real.store._folder)
-    postgres_ingest.bring_in(
+    ingest.bring_in(
         build.read_reports(REPORTS), folder, database, lambda: real.encoder, nearest_from=1000
     )
     place = PostgresStore(database, folder, 512)
@@ -192,7 +190,7 @@ def many(real: Kept, server: Server) -> Iterator[Kept]:
 
 @pytest.fixture
 def few_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    place = "tryghed_search.postgres_search"
+    place = "tryghed_search.postgres.search"
     monkeypatch.setattr(f"{place}._NEAREST", {0: 8, 1: 12, 2: 16, 3: 4})
     monkeypatch.setattr(f"{place}._BEST", 6)
     monkeypatch.setattr("tryghed_search.retrieval.SAMPLE", 4)
@@ -242,9 +240,7 @@ def test_an_index_that_finds_too_few_of_the_nearest_is_not_put_in_force(
     def again(**given: Any) -> store.Manifest:
         folder = kept.store._folder
         sources = build.read_reports(kept.reports)
-        return postgres_ingest.bring_in(
-            sources, folder, kept.store.database, lambda: kept.encoder, **given
-        )
+        return ingest.bring_in(sources, folder, kept.store.database, lambda: kept.encoder, **given)
 
     with pytest.raises(RecallError, match="not put in force"):
         again(nearest_from=1, least_recall=1.01)
@@ -265,7 +261,7 @@ def test_a_narrow_filter_finds_its_passages_among_many(
         expected = places(searcher, narrow)
         assert set(places(many.searcher(), narrow)[:3]) <= set(expected)
         with monkeypatch.context() as patch:
-            patch.setattr("tryghed_search.postgres_search._NARROW", 7)  # as if they were many
+            patch.setattr("tryghed_search.postgres.search._NARROW", 7)  # as if they were many
             assert set(places(many.searcher(), narrow)[:3]) <= set(expected)
 
 
@@ -349,7 +345,7 @@ def test_an_ingest_that_fails_changes_nothing_and_the_next_one_goes_on_from_ther
 def test_a_second_ingest_into_the_same_database_is_refused(kept: Kept) -> None:
     kept.ingest()
     with kept.store.database.writing() as connection:
-        assert postgres_schema.hold(connection)
+        assert schema.hold(connection)
         with pytest.raises(IndexWriteError, match="Another ingest is writing to the database"):
             kept.ingest()
     kept.ingest()
@@ -373,7 +369,7 @@ def test_an_empty_database_is_told_from_one_without_reports(kept: Kept) -> None:
     with pytest.raises(NoIndexError, match="no report in the database yet"):
         kept.store.manifest()
     with kept.store.database.writing() as connection:
-        postgres_schema.migrate(connection)
+        schema.migrate(connection)
     with pytest.raises(NoIndexError, match="There is no report in the database"):
         kept.store.manifest()
 
@@ -396,17 +392,17 @@ def test_older_tables_are_brought_up_to_date_by_ingest_step_by_step(
     kept: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = kept.ingest()
-    more = (*postgres_schema.MIGRATIONS, "CREATE TABLE further (number integer)")
-    monkeypatch.setattr(postgres_schema, "MIGRATIONS", more)
-    monkeypatch.setattr(postgres_schema, "VERSION", len(more))
+    more = (*schema.MIGRATIONS, "CREATE TABLE further (number integer)")
+    monkeypatch.setattr(schema, "MIGRATIONS", more)
+    monkeypatch.setattr(schema, "VERSION", len(more))
     with pytest.raises(DatabaseError, match=r"version 1 of the tables, .* reads 2\. Run 'try"):
         kept.store.manifest()
     assert kept.ingest() == first
     assert kept.rows("SELECT version FROM schema_version ORDER BY version") == [(1,), (2,)]
     assert kept.rows("SELECT count(*) FROM further") == [(0,)]
     broken = (*more, "CREATE TABLE half (number integer); SELECT 1/0")
-    monkeypatch.setattr(postgres_schema, "MIGRATIONS", broken)
-    monkeypatch.setattr(postgres_schema, "VERSION", len(broken))
+    monkeypatch.setattr(schema, "MIGRATIONS", broken)
+    monkeypatch.setattr(schema, "VERSION", len(broken))
     with pytest.raises(DatabaseError, match="division by zero"):
         kept.ingest()
     assert kept.rows("SELECT to_regclass('half')") == [(None,)]
@@ -467,7 +463,7 @@ def test_a_password_is_never_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    monkeypatch.setattr("tryghed_search.postgres._READ_SECONDS", 0.2)
+    monkeypatch.setattr("tryghed_search.postgres.database._READ_SECONDS", 0.2)
     right = server.address("findes-ikke")
     wrong = server.address().replace(QUOTED, "et-andet-kodeord")
     for address in (right, wrong, right.replace(str(server.port), "1")):
@@ -508,7 +504,7 @@ def test_an_address_that_is_none_is_refused_without_telling_the_password(address
 def test_a_statement_that_takes_too_long_is_given_up(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tryghed_search.postgres._STATEMENT_SECONDS", 1)
+    monkeypatch.setattr("tryghed_search.postgres.database._STATEMENT_SECONDS", 1)
     database = Database(server.address())
     with pytest.raises(DatabaseLostError, match="statement timeout"):
         database.read(lambda connection: connection.execute("SELECT pg_sleep(30)"))
@@ -528,22 +524,22 @@ def test_reading_cannot_write(kept: Kept) -> None:
 
 
 def test_the_memory_holds_what_was_asked_for_last_and_no_more_than_there_is_room_for() -> None:
-    def details(tokens: int) -> postgres_rows.Details:
+    def some(tokens: int) -> details.Details:
         few = np.zeros(4, np.int32)
         vectors = np.zeros((tokens, 384), np.float16)
-        return postgres_rows.Details(few, few, vectors, few, few, few, few)
+        return details.Details(few, few, vectors, few, few, few, few)
 
-    memory = postgres_rows.Memory(1)
-    memory.keep({number: details(100) for number in range(10)})
+    memory = details.Memory(1)
+    memory.keep({number: some(100) for number in range(10)})
     assert set(memory.get(range(10))) == set(range(10))
     memory.get([0])
-    memory.keep({number: details(100) for number in range(10, 16)})
+    memory.keep({number: some(100) for number in range(10, 16)})
     assert memory.used <= memory.room == 1024**2
     held = memory.get(range(16))
     assert 0 in held
     assert 1 not in held
     assert set(range(10, 16)) <= set(held)
-    memory.keep({99: details(2000)})  # more than there is room for
+    memory.keep({99: some(2000)})  # more than there is room for
     assert memory.used == 0
 
 

@@ -24,17 +24,17 @@ LAYERS: tuple[tuple[str, str], ...] = (
         "the model that comes along, its arithmetic, others' documents",
         "bundled bfloat16 extracting",
     ),
-    ("the model, FAISS, BM25, PostgreSQL", "embedding vectors lexical reader postgres"),
-    ("a second model, by setting, tables", "reranking postgres_schema"),
-    ("token vectors, sums, writing to a folder", "tokens totals locking"),
-    ("the index on disk, rows of the database", "store pieces postgres_rows"),
-    ("settings, ingest, measuring", "settings build metrics logs postgres_versions"),
-    ("what search asks of a store, documents made reports", "retrieval adding postgres_report"),
+    ("the model, FAISS, BM25, PostgreSQL", "embedding vectors lexical reader postgres.database"),
+    ("a second model, by setting, tables", "reranking postgres.schema"),
+    ("token vectors, sums, writing to a folder", "tokens postgres.totals locking"),
+    ("the index on disk, rows of the database", "store pieces postgres.details"),
+    ("settings, ingest, measuring", "settings build metrics logs postgres.versions"),
+    ("what search asks of a store, documents made reports", "retrieval adding postgres.report"),
     (
         "the index of one process as such a store, the database's, scores",
-        "memory scoring postgres_corpus postgres_ingest",
+        "memory scoring postgres.corpus postgres.ingest",
     ),
-    ("search, also in the database", "search postgres_search"),
+    ("search, also in the database", "search postgres.search"),
     ("measuring, where reports are kept", "evaluation beir stores headers feedback"),
     ("loading", "loading"),
     ("around requests", "engine limits observing connections"),
@@ -59,9 +59,9 @@ ALLOWED_IN_PURE = {"numpy", "Stemmer", "rapidfuzz", PACKAGE} | set(sys.stdlib_mo
 TOUCHES_THE_WORLD = {"os", "pathlib", "io", "socket", "subprocess", "shutil", "tempfile", "time"}
 ONLY_IN = {
     "faiss": {"vectors"},
-    "psycopg": {"postgres"},
-    "psycopg_pool": {"postgres"},
-    "pgvector": {"postgres"},
+    "psycopg": {"postgres.database"},
+    "psycopg_pool": {"postgres.database"},
+    "pgvector": {"postgres.database"},
     "sentence_transformers": {"embedding", "reranking"},
     "bm25s": {"lexical"},
     "torch": {"bfloat16", "embedding", "reader"},
@@ -80,8 +80,10 @@ HEAVY = {"faiss", "sentence_transformers", "bm25s", "torch", "transformers", "fa
 @cache
 def modules() -> dict[str, ast.Module]:
     return {
-        path.stem: ast.parse(path.read_text(encoding="utf-8"))
-        for path in SOURCE.glob("*.py")
+        ".".join(path.relative_to(SOURCE).with_suffix("").parts): ast.parse(
+            path.read_text(encoding="utf-8")
+        )
+        for path in SOURCE.rglob("*.py")
         if path.stem != "__init__"
     }
 
@@ -101,9 +103,8 @@ def imported(tree: ast.AST) -> set[str]:
 
 def siblings(name: str) -> set[str]:
     """The modules of the program that a module imports."""
-    prefix = f"{PACKAGE}."
-    names = {i.removeprefix(prefix).split(".")[0] for i in imported(modules()[name])}
-    return names & set(modules())
+    found = imported(modules()[name])
+    return {other for other in modules() if f"{PACKAGE}.{other}" in found}
 
 
 def row(name: str) -> int:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, LiteralString
 
 from tryghed_search.errors import DatabaseError, NoIndexError
-from tryghed_search.postgres import EXTENSION, SERVER
+from tryghed_search.postgres.database import EXTENSION, SERVER
 
 if TYPE_CHECKING:
-    from tryghed_search.postgres import Connection
+    from tryghed_search.postgres.database import Connection
 
 MIGRATIONS: tuple[LiteralString, ...] = (
     """

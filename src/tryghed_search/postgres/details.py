@@ -16,7 +16,7 @@ from tryghed_search.tokens import LateInteraction, TokenStatistics, TokenVectors
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from tryghed_search.postgres import Connection
+    from tryghed_search.postgres.database import Connection
 
 _AT_ONCE = 200
 """Passages fetched by one statement, some 20 MB."""
@@ -144,7 +144,7 @@ def fetch(
     return [found[number] for number in numbers]
 
 
-def late(details: Sequence[Details], statistics: TokenStatistics) -> LateInteraction:
+def interaction(details: Sequence[Details], statistics: TokenStatistics) -> LateInteraction:
     """Late interaction over some passages."""
     tokens = TokenVectors.joined(
         [d.vectors for d in details],

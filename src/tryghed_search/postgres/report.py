@@ -10,18 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tryghed_search import build, danish, totals
+from tryghed_search import build, danish
 from tryghed_search.passages import FILTERS, Passage, filter_values
-from tryghed_search.postgres import copy_rows, sparse
-from tryghed_search.postgres_schema import GRAM, TERM, WORD
+from tryghed_search.postgres import totals
+from tryghed_search.postgres.database import copy_rows, sparse
+from tryghed_search.postgres.schema import GRAM, TERM, WORD
+from tryghed_search.postgres.totals import Totals
 from tryghed_search.tokens import sentence_numbers
-from tryghed_search.totals import Totals
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from tryghed_search.embedding import Encoded
-    from tryghed_search.postgres import Connection
+    from tryghed_search.postgres.database import Connection
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tryghed_search import postgres_rows, postgres_versions, ranking, totals
+from tryghed_search import ranking
 from tryghed_search.errors import BusyError, DatabaseError, DatabaseLostError, OtherModelError
 from tryghed_search.passages import Filters
-from tryghed_search.postgres import literal
-from tryghed_search.postgres_corpus import Loaded
-from tryghed_search.postgres_schema import EFFORT
+from tryghed_search.postgres import totals, versions
+from tryghed_search.postgres.corpus import Loaded
+from tryghed_search.postgres.database import literal
+from tryghed_search.postgres.details import Details, Memory, fetch, interaction
+from tryghed_search.postgres.schema import EFFORT
 from tryghed_search.retrieval import Candidates, Query, RawScores, sample
 from tryghed_search.store import ANSWERED, PASSAGE, SENTENCE, UNANSWERED, Manifest
 
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from tryghed_search.embedding import ModelIdentity
-    from tryghed_search.postgres import Connection, Database
+    from tryghed_search.postgres.database import Connection, Database
     from tryghed_search.retrieval import Corpus
     from tryghed_search.tokens import LateInteraction
 
@@ -57,7 +59,7 @@ def load(
     database: Database,
     model: ModelIdentity,
     megabytes: float,
-    newest: Callable[[Connection], postgres_versions.Version] = postgres_versions.newest,
+    newest: Callable[[Connection], versions.Version] = versions.newest,
 ) -> tuple[Manifest, PostgresRetriever]:
     """The version in force, made with ``model``, ready to be asked.
 
@@ -73,7 +75,7 @@ def load(
                 f"({version.model.sha256[:12]}), but {model.name} ({model.sha256[:12]}) is set. "
                 "Write it anew with 'tryghed-search ingest', or set the model that made it."
             )
-        memory = postgres_rows.Memory(megabytes)
+        memory = Memory(megabytes)
         return PostgresRetriever(database, version, Loaded.read(connection, version), memory)
 
     retriever = database.read(read)
@@ -86,9 +88,9 @@ class PostgresRetriever:
     def __init__(
         self,
         database: Database,
-        version: postgres_versions.Version,
+        version: versions.Version,
         loaded: Loaded,
-        memory: postgres_rows.Memory,
+        memory: Memory,
     ) -> None:
         self._database = database
         self.version = version
@@ -97,7 +99,7 @@ class PostgresRetriever:
         self._passages = [p for report in loaded.corpus.reports for p in report.passages]
         self._by_number = np.argsort(loaded.numbers, kind="stable")
         self._sorted = loaded.numbers[self._by_number]
-        self._everything: tuple[list[postgres_rows.Details], LateInteraction] | None = None
+        self._everything: tuple[list[Details], LateInteraction] | None = None
 
     @property
     def corpus(self) -> Corpus:
@@ -111,7 +113,7 @@ class PostgresRetriever:
         """
 
         def read(connection: Connection) -> Candidates:
-            if not postgres_versions.is_there(connection, self.version.number):
+            if not versions.is_there(connection, self.version.number):
                 # A replica that is behind, or an old version that has been cleared away.
                 raise DatabaseLostError(f"there is no version {self.version.number}")
             if not self.version.nearest:
@@ -139,15 +141,13 @@ class PostgresRetriever:
 
     def _details(
         self, connection: Connection, chosen: npt.NDArray[np.int64]
-    ) -> tuple[list[postgres_rows.Details], LateInteraction]:
+    ) -> tuple[list[Details], LateInteraction]:
         if self._everything is not None and len(chosen) == len(self._passages):
             return self._everything
         loaded = self._loaded
         numbers = loaded.numbers[chosen].tolist()
-        details = postgres_rows.fetch(
-            connection, self._memory, numbers, loaded.centres, self.version.centre
-        )
-        late = postgres_rows.late(details, loaded.corpus.tokens)
+        details = fetch(connection, self._memory, numbers, loaded.centres, self.version.centre)
+        late = interaction(details, loaded.corpus.tokens)
         # What all candidates are made into takes twice the room of what they are made from.
         if len(chosen) == len(self._passages) and 3 * self._memory.used < self._memory.room:
             self._everything = details, late
@@ -158,7 +158,7 @@ class PostgresRetriever:
         connection: Connection,
         query: Query,
         chosen: npt.NDArray[np.int64],
-        details: Sequence[postgres_rows.Details],
+        details: Sequence[Details],
     ) -> RawScores:
         rows = self._rows(connection, query, chosen)
         places = np.searchsorted(chosen, self._position(rows["passage"]))

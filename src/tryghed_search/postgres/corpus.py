@@ -11,7 +11,7 @@ import numpy as np
 from tryghed_search import build
 from tryghed_search.errors import DatabaseError
 from tryghed_search.passages import Report
-from tryghed_search.postgres_schema import GRAM, TERM, WORD
+from tryghed_search.postgres.schema import GRAM, TERM, WORD
 from tryghed_search.retrieval import Corpus, known_filters
 from tryghed_search.store import report_from
 from tryghed_search.tokens import TokenStatistics
@@ -19,8 +19,8 @@ from tryghed_search.tokens import TokenStatistics
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from tryghed_search.postgres import Connection
-    from tryghed_search.postgres_versions import Version
+    from tryghed_search.postgres.database import Connection
+    from tryghed_search.postgres.versions import Version
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,18 +15,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tryghed_search import build, danish, postgres_schema, postgres_versions, store
+from tryghed_search import build, danish, store
 from tryghed_search.errors import IndexWriteError, NoIndexError, RecallError
 from tryghed_search.locking import writing
 from tryghed_search.pieces import Pieces
-from tryghed_search.postgres import takes_vectors
-from tryghed_search.postgres_report import Item, ReportRows, token_sums, vector_rows
-from tryghed_search.totals import Totals
+from tryghed_search.postgres import schema, versions
+from tryghed_search.postgres.database import takes_vectors
+from tryghed_search.postgres.report import Item, ReportRows, token_sums, vector_rows
+from tryghed_search.postgres.totals import Totals
 from tryghed_search.vectors import FLAT_UP_TO, LEAST_RECALL
 
 if TYPE_CHECKING:
     from tryghed_search.embedding import Encoded, Encoder
-    from tryghed_search.postgres import Connection, Database
+    from tryghed_search.postgres.database import Connection, Database
 
 _HELD = 1_000
 """Passages whose encodings are held from one pass to the next; others are read again."""
@@ -65,8 +66,8 @@ def bring_in(
     less than ``least_recall`` of the ten nearest, ``DatabaseError`` or ``ModelError``.
     """
     with writing(folder), database.writing() as connection:
-        postgres_schema.migrate(connection)
-        if not postgres_schema.hold(connection):
+        schema.migrate(connection)
+        if not schema.hold(connection):
             raise IndexWriteError(
                 f"Another ingest is writing to the database {database.name}; wait until it is "
                 "done and try again."
@@ -78,7 +79,7 @@ def bring_in(
         _write_missing(connection, items, encoder, progress, kept)
         _publish(connection, items, encoder, nearest_from, least_recall)
         kept.tidy()
-        return postgres_versions.newest(connection).manifest
+        return versions.newest(connection).manifest
 
 
 def _items(sources: Sequence[build.Source], encoder: Encoder) -> list[Item]:
@@ -90,7 +91,7 @@ def _items(sources: Sequence[build.Source], encoder: Encoder) -> list[Item]:
     items = []
     for source, counts in zip(sources, words, strict=True):
         own = {word: parts[word] for word in sorted(counts) if word in parts}
-        of = [postgres_versions.FORMAT, asdict(encoder.identity), asdict(source), own]
+        of = [versions.FORMAT, asdict(encoder.identity), asdict(source), own]
         content = hashlib.sha256(json.dumps(of, sort_keys=True).encode()).digest()
         items.append(Item(source, counts, own, content))
     return items
@@ -171,7 +172,7 @@ def _publish(
     found = {bytes(content): (int(key), Totals.from_bytes(data)) for content, key, data in rows}
     keys = [found[item.content][0] for item in items]
     try:
-        if list(postgres_versions.newest(connection).keys) == keys:
+        if list(versions.newest(connection).keys) == keys:
             return
     except NoIndexError:
         pass
@@ -180,11 +181,11 @@ def _publish(
         sums = sums.plus(found[item.content][1])
     nearest, recall = int(sums.sizes[1]) >= nearest_from, 1.0
     if nearest:
-        postgres_schema.index_vectors(connection, encoder.identity.dimension)
+        schema.index_vectors(connection, encoder.identity.dimension)
     for table in ("passages", "vectors", "lexical", "details"):
         connection.execute(f"ANALYZE {table}")
     if nearest:
-        recall = postgres_schema.recall(connection, encoder.identity.dimension)
+        recall = schema.recall(connection, encoder.identity.dimension)
         if recall < least_recall:
             raise RecallError(
                 f"The index of {sums.sizes[1]} vectors in the database finds {recall:.3f} of the "
@@ -196,7 +197,7 @@ def _publish(
             " VALUES (%s::jsonb, %s, %s, %s, %s, %s, %s)",
             (
                 json.dumps(asdict(encoder.identity)),
-                postgres_versions.FORMAT,
+                versions.FORMAT,
                 keys,
                 sums.mean().tobytes(),
                 sums.to_bytes(),

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tryghed_search import postgres_schema
 from tryghed_search.embedding import ModelIdentity
 from tryghed_search.errors import DatabaseError, NoIndexError
+from tryghed_search.postgres import schema
+from tryghed_search.postgres.totals import Totals
 from tryghed_search.store import Manifest, model_from
-from tryghed_search.totals import Totals
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from tryghed_search.postgres import Connection
+    from tryghed_search.postgres.database import Connection
 
 FORMAT = 1
 """Bump when what is written for a report changes; all are then written anew."""
@@ -67,7 +67,7 @@ def newest(connection: Connection) -> Version:
     Raises ``NoIndexError`` when there is none, ``DatabaseError`` when tables or sums cannot be
     read.
     """
-    postgres_schema.check(connection)
+    schema.check(connection)
     row = connection.execute(
         f"SELECT {_COLUMNS} FROM versions ORDER BY version DESC LIMIT 1"
     ).fetchone()
