@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tryghed_search import danish, evaluation, memory, ranking, store
+from tryghed_search import danish, evaluation, memory, ranking, retrieval, store
 from tryghed_search.embedding import Encoded, Encoder
 from tryghed_search.memory import AllPassages, LikelyPassages
 from tryghed_search.passages import Filters, Question
@@ -33,8 +33,8 @@ def contents(index_folder: Path, encoder: Encoder) -> store.Contents:
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """So little is looked at that most of the report's 90 passages are no candidates."""
     for name, value in (("NEAREST", 16), ("BEST", 8), ("KEPT", 8), ("ENDS", 2)):
-        monkeypatch.setattr(memory, name, value)
-    monkeypatch.setattr("tryghed_search.retrieval.SAMPLE", 4)
+        monkeypatch.setattr(retrieval, name, value)
+    monkeypatch.setattr(retrieval, "SAMPLE", 4)
 
 
 @pytest.fixture
@@ -138,7 +138,7 @@ def test_what_a_filter_lets_through_is_found_however_far_down_it_is(
         found = likely.candidates([one], [filters])
         assert best in ids(found)
         through = int(lets_through(filters, found.passages).sum())
-        assert through >= min(memory.KEPT, allowed.sum())
+        assert through >= min(retrieval.KEPT, allowed.sum())
         without = lets_through(filters, likely.candidates([one], ()).passages)
         assert int(without.sum()) < through
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tryghed_search import ranking
+from tryghed_search import ranking, retrieval
 from tryghed_search.passages import FILTERS, Filters, filter_values
 from tryghed_search.retrieval import (
     Candidates,
@@ -29,16 +29,6 @@ if TYPE_CHECKING:
 
 ALL_TOKENS = 100_000
 """Token vectors that a question is compared with, all of them, in about 30 ms."""
-NEAREST = 256
-"""Vectors that are looked at for one question; several may be of one passage."""
-BEST = 256
-"""Passages that the nearest vectors, the words and the n-grams each put forward."""
-KEPT = 96
-"""Of those, the best by all scores but late interaction, which get that too."""
-ENDS = 8
-"""The nearest and the farthest vectors, whose passages are scored whatever else is known of them:
-a question that the reports leave unanswered counts, and scores are to be stretched over the same
-range as if all were scored."""
 _SELECTIONS = 64
 """Filters whose passages are kept at hand."""
 
@@ -146,7 +136,7 @@ class LikelyPassages:
             best = np.argsort(-ranking.fuse(scores(own, len(numbers)), ranking.Weights()))
             for chosen in selected:
                 among = best if chosen is None else best[chosen[0][numbers[best]]]
-                kept[among[:KEPT]] = True
+                kept[among[: retrieval.KEPT]] = True
         late = LateInteraction(_tokens_of(self._contents.tokens, numbers[kept]), self.corpus.tokens)
         passages = [self._passages[number] for number in numbers[kept]]
         return Candidates(passages, late, tuple(_of(own, kept) for own in raw))
@@ -154,7 +144,7 @@ class LikelyPassages:
     def _ends(self, query: Query) -> npt.NDArray[np.int64]:
         """Numbers of the passages that have most and least to do with a text."""
         search = self._contents.vectors.search
-        rows = np.concatenate([search(sign * query.vector, ENDS)[0] for sign in (1, -1)])
+        rows = np.concatenate([search(sign * query.vector, retrieval.ENDS)[0] for sign in (1, -1)])
         return np.asarray(self._contents.rows[rows, 0], dtype=np.int64)
 
     def _scored(self, queries: Sequence[Query], numbers: npt.NDArray[np.int64]) -> list[RawScores]:
@@ -177,13 +167,13 @@ class LikelyPassages:
     def _best(self, query: Query, selected: Selected | None) -> npt.NDArray[np.int64]:
         """Numbers of the passages that vectors, words and n-grams put forward."""
         allowed, among = selected or (None, None)
-        rows, _ = self._contents.vectors.search(query.vector, NEAREST, among)
+        rows, _ = self._contents.vectors.search(query.vector, retrieval.NEAREST, among)
         nearest = dict.fromkeys(self._contents.rows[rows, 0].tolist())
         return np.concatenate(
             [
-                np.array(list(nearest)[:BEST], dtype=np.int64),
-                self._contents.words.best(query.terms, BEST, allowed),
-                self._contents.grams.best(query.grams, BEST, allowed),
+                np.array(list(nearest)[: retrieval.BEST], dtype=np.int64),
+                self._contents.words.best(query.terms, retrieval.BEST, allowed),
+                self._contents.grams.best(query.grams, retrieval.BEST, allowed),
             ]
         )
 

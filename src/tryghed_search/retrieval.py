@@ -22,6 +22,16 @@ if TYPE_CHECKING:
 
 SAMPLE = 16
 """Passages of no merit that are scored, so that scores are stretched over their usual range."""
+NEAREST = 256
+"""Vectors that are looked at for one question in a large store; several may be of one passage."""
+BEST = 256
+"""Passages that the nearest vectors, the words and the n-grams each put forward."""
+KEPT = 96
+"""Of those, the best by all scores but late interaction, which get that too."""
+ENDS = 8
+"""The nearest and the farthest vectors, whose passages are scored whatever else is known of them:
+a question that the reports leave unanswered counts, and scores are to be stretched over the same
+range as if all were scored."""
 _SECOND_ASKED = 0.4
 """How much a passage's second nearest reader question counts, the nearest the rest."""
 
