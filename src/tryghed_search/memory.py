@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tryghed_search import ranking, retrieval
+from tryghed_search import retrieval
 from tryghed_search.passages import FILTERS, Filters, filter_values
 from tryghed_search.retrieval import (
     Candidates,
@@ -17,8 +17,9 @@ from tryghed_search.retrieval import (
     RawScores,
     Retriever,
     known_filters,
+    narrowed,
     sample,
-    scores,
+    worth_keeping,
 )
 from tryghed_search.tokens import LateInteraction, TokenStatistics, TokenVectors
 
@@ -131,15 +132,11 @@ class LikelyPassages:
         rest = np.concatenate([self._sample, *(self._ends(query) for query in queries)])
         numbers = np.unique(np.concatenate([rest, *found]))
         raw = self._scored(queries, numbers)
-        kept = np.isin(numbers, rest)
-        for own in raw:
-            best = np.argsort(-ranking.fuse(scores(own, len(numbers)), ranking.Weights()))
-            for chosen in selected:
-                among = best if chosen is None else best[chosen[0][numbers[best]]]
-                kept[among[: retrieval.KEPT]] = True
+        among = [chosen[0][numbers] for chosen in selected if chosen is not None]
+        kept = worth_keeping(raw, np.isin(numbers, rest), among)
         late = LateInteraction(_tokens_of(self._contents.tokens, numbers[kept]), self.corpus.tokens)
         passages = [self._passages[number] for number in numbers[kept]]
-        return Candidates(passages, late, tuple(_of(own, kept) for own in raw))
+        return Candidates(passages, late, tuple(narrowed(own, kept) for own in raw))
 
     def _ends(self, query: Query) -> npt.NDArray[np.int64]:
         """Numbers of the passages that have most and least to do with a text."""
@@ -176,14 +173,6 @@ class LikelyPassages:
                 self._contents.grams.best(query.grams, retrieval.BEST, allowed),
             ]
         )
-
-
-def _of(raw: RawScores, kept: npt.NDArray[np.bool_]) -> RawScores:
-    """The scores of those candidates that are ``kept``, (n,) bool."""
-    some = kept[raw.rows[:, 0]]
-    rows = raw.rows[some]
-    rows[:, 0] = (np.cumsum(kept) - 1)[rows[:, 0]]
-    return RawScores(rows, raw.cosines[some], raw.words[kept], raw.grams[kept])
 
 
 def _stretches(

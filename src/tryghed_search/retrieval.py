@@ -132,6 +132,32 @@ def scores(
     )
 
 
+def worth_keeping(
+    raw: Sequence[RawScores],
+    always: npt.NDArray[np.bool_],
+    among: Sequence[npt.NDArray[np.bool_]] = (),
+) -> npt.NDArray[np.bool_]:
+    """Which of n candidates get late interaction as well, (n,) bool.
+
+    For each text the best ``KEPT`` by all other scores, and as many of those that each of ``among``
+    lets through, (n,) bool; and those that ``always`` do, (n,) bool.
+    """
+    kept = always.copy()
+    for own in raw:
+        best = np.argsort(-ranking.fuse(scores(own, len(always)), ranking.Weights()))
+        for some in (best, *(best[allowed[best]] for allowed in among)):
+            kept[some[:KEPT]] = True
+    return kept
+
+
+def narrowed(raw: RawScores, kept: npt.NDArray[np.bool_]) -> RawScores:
+    """The scores of those candidates that are ``kept``, (n,) bool."""
+    some = kept[raw.rows[:, 0]]
+    rows = raw.rows[some]
+    rows[:, 0] = (np.cumsum(kept) - 1)[rows[:, 0]]
+    return RawScores(rows, raw.cosines[some], raw.words[kept], raw.grams[kept])
+
+
 def sample(count: int) -> npt.NDArray[np.int64]:
     """Places of passages from all over ``count`` of them, which are always candidates."""
     return np.unique(np.linspace(0, count - 1, min(SAMPLE, count)).astype(np.int64))
