@@ -17,12 +17,7 @@ import pytest
 from tests import policy_note
 from tests.conftest import REPORT, REPORTS, ROOT
 from tests.postgres import PASSWORD, QUOTED, Server, server
-from tryghed_search import (
-    adding,
-    build,
-    evaluation,
-    store,
-)
+from tryghed_search import adding, build, danish, evaluation, retrieval, store
 from tryghed_search.embedding import Encoded, Encoder
 from tryghed_search.errors import (
     DatabaseError,
@@ -33,10 +28,12 @@ from tryghed_search.errors import (
     RecallError,
     SettingsError,
 )
+from tryghed_search.memory import AllPassages
 from tryghed_search.passages import Filters, Question
 from tryghed_search.postgres import details, ingest, schema
 from tryghed_search.postgres.database import Database
 from tryghed_search.postgres.search import PostgresRetriever
+from tryghed_search.retrieval import Query, scores
 from tryghed_search.search import Searcher
 from tryghed_search.stores import PostgresStore
 
@@ -190,11 +187,8 @@ def many(real: Kept, server: Server) -> Iterator[Kept]:
 
 @pytest.fixture
 def few_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    place = "tryghed_search.postgres.search"
-    monkeypatch.setattr(f"{place}._NEAREST", {0: 8, 1: 12, 2: 16, 3: 4})
-    monkeypatch.setattr(f"{place}._BEST", 6)
-    monkeypatch.setattr("tryghed_search.retrieval.SAMPLE", 4)
-    monkeypatch.setattr(f"{place}._FARTHEST", 2)
+    for name, value in (("NEAREST", 32), ("BEST", 8), ("KEPT", 8), ("ENDS", 2), ("SAMPLE", 4)):
+        monkeypatch.setattr(retrieval, name, value)
 
 
 def test_of_many_passages_the_best_are_found_among_few(
@@ -210,8 +204,56 @@ def test_of_many_passages_the_best_are_found_among_few(
     ]
     assert len(same) > 40
     assert sum(same) / len(same) >= 0.95
-    reading = ours._scorer.read(["Hvor mange indbrud var der?"])[0]
-    assert len(reading.candidates.passages) < 60
+    fresh = many.searcher()
+    reading = fresh._scorer.read(["Hvor mange indbrud var der?"])[0]
+    assert 8 <= len(reading.candidates.passages) < 20
+    retriever = fresh._scorer._retriever
+    assert isinstance(retriever, PostgresRetriever)
+    assert len(retriever._memory._held) == len(reading.candidates.passages)  # no other was fetched
+
+
+def test_of_many_passages_those_that_are_kept_get_the_scores_that_they_get_in_memory(
+    many: Kept, index_folder: Path, few_looked_for: None
+) -> None:
+    encoder = many.encoder
+    text = "Hvor meget faldt antallet af indbrud i Hjørring?"
+    query = Query(
+        encoder.encode_questions([text])[0].pooled, danish.terms(text, {}), danish.grams(text)
+    )
+    in_memory = AllPassages(store.load(index_folder, encoder.identity)[1])
+    every = in_memory.candidates([query], ())
+    some = many.store.load(encoder.identity)[1].candidates([query], ())
+    places = [list(every.passages).index(passage) for passage in some.passages]
+    assert 8 <= len(places) < 20
+    for name in ("words", "grams"):
+        expected = getattr(every.raw[0], name)[places]
+        assert expected.any()
+        np.testing.assert_allclose(getattr(some.raw[0], name), expected, rtol=1e-4)
+    ours, theirs = (scores(own.raw[0], len(own.passages)) for own in (some, every))
+    np.testing.assert_allclose(ours.dense, theirs.dense[places], atol=1e-5)
+    np.testing.assert_allclose(ours.asked, theirs.asked[places], atol=1e-5)
+
+
+def test_rows_of_another_version_take_nobodys_place(
+    kept: Kept, index_folder: Path, few_looked_for: None
+) -> None:
+    shutil.copytree(
+        index_folder / build.ENCODED, kept.store._folder / build.ENCODED, dirs_exist_ok=True
+    )
+    shutil.copytree(REPORT, kept.reports / "lokal-tryghed-1")
+
+    def ingested() -> None:
+        sources, database = build.read_reports(kept.reports), kept.store.database
+        ingest.bring_in(sources, kept.store._folder, database, lambda: kept.encoder, nearest_from=1)
+
+    ingested()
+    shutil.rmtree(kept.reports / "lokal-tryghed-1")
+    ingested()
+    ours = kept.searcher()
+    found = places(ours, Question("Hvor mange indbrud var der i Hjørring?", limit=5))
+    assert len(found) == min(5, sum(len(report.passages) for report in ours.reports))
+    assert {place.split("/")[0] for place in found} == {"lille-rapport"}
+    assert places(ours, LAMPS)[0] == "lille-rapport/lys/1"
 
 
 def test_the_vectors_of_many_passages_are_found_through_an_index(many: Kept) -> None:
@@ -223,11 +265,11 @@ def test_the_vectors_of_many_passages_are_found_through_an_index(many: Kept) -> 
         connection.execute("SET LOCAL enable_seqscan = off")  # 90 passages are soon looked through
         connection.execute("SET LOCAL enable_bitmapscan = off")
         plan = connection.execute(
-            "EXPLAIN SELECT passage FROM vectors WHERE kind = 0"
-            " ORDER BY (vector::vector(384)) <#> %s::vector LIMIT 10",
+            "EXPLAIN SELECT passage FROM vectors v WHERE"  # noqa: S608
+            f" {schema.nearest_first(384).format('')} LIMIT 10",
             (str(vector.tolist()),),
         ).fetchall()
-    assert any("vectors_384_0" in line for (line,) in plan), plan
+    assert any("vectors_384" in line for (line,) in plan), plan
 
 
 def test_an_index_that_finds_too_few_of_the_nearest_is_not_put_in_force(
@@ -261,7 +303,7 @@ def test_a_narrow_filter_finds_its_passages_among_many(
         expected = places(searcher, narrow)
         assert set(places(many.searcher(), narrow)[:3]) <= set(expected)
         with monkeypatch.context() as patch:
-            patch.setattr("tryghed_search.postgres.search._NARROW", 7)  # as if they were many
+            patch.setattr("tryghed_search.postgres.likely._NARROW", 7)  # as if they were many
             assert set(places(many.searcher(), narrow)[:3]) <= set(expected)
 
 
@@ -392,13 +434,16 @@ def test_older_tables_are_brought_up_to_date_by_ingest_step_by_step(
     kept: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = kept.ingest()
+    ours = len(schema.MIGRATIONS)
     more = (*schema.MIGRATIONS, "CREATE TABLE further (number integer)")
     monkeypatch.setattr(schema, "MIGRATIONS", more)
     monkeypatch.setattr(schema, "VERSION", len(more))
-    with pytest.raises(DatabaseError, match=r"version 1 of the tables, .* reads 2\. Run 'try"):
+    with pytest.raises(DatabaseError, match=rf"version {ours} of .* reads {ours + 1}\. Run"):
         kept.store.manifest()
     assert kept.ingest() == first
-    assert kept.rows("SELECT version FROM schema_version ORDER BY version") == [(1,), (2,)]
+    assert kept.rows("SELECT version FROM schema_version ORDER BY version") == [
+        (number,) for number in range(1, ours + 2)
+    ]
     assert kept.rows("SELECT count(*) FROM further") == [(0,)]
     broken = (*more, "CREATE TABLE half (number integer); SELECT 1/0")
     monkeypatch.setattr(schema, "MIGRATIONS", broken)
@@ -406,6 +451,55 @@ def test_older_tables_are_brought_up_to_date_by_ingest_step_by_step(
     with pytest.raises(DatabaseError, match="division by zero"):
         kept.ingest()
     assert kept.rows("SELECT to_regclass('half')") == [(None,)]
+
+
+def test_what_the_first_version_of_the_tables_was_searched_by_is_taken_away(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with kept.store.database.writing() as connection, monkeypatch.context() as patch:
+        patch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:1])
+        patch.setattr(schema, "VERSION", 1)
+        schema.migrate(connection)
+    kept.run("CREATE INDEX vectors_384_0 ON vectors (passage) WHERE kind = 0")
+    indexes = "SELECT indexname FROM pg_indexes WHERE tablename IN ('vectors', 'lexical')"
+    old = {"vectors_384_0", "lexical_word_ids_idx", "lexical_gram_ids_idx"}
+    assert old <= {name for (name,) in kept.rows(indexes)}
+    kept.ingest()
+    assert not old & {name for (name,) in kept.rows(indexes)}
+    assert places(kept.searcher(), LAMPS)[0] == "lille-rapport/lys/1"
+
+
+def test_vectors_of_another_length_do_not_disturb_the_index(kept: Kept) -> None:
+    def ingested(encoder: Encoder) -> store.Manifest:
+        sources, database = build.read_reports(kept.reports), kept.store.database
+        folder = kept.store._folder / encoder.identity.name.replace("/", "-")
+        folder.mkdir(parents=True, exist_ok=True)
+        return ingest.bring_in(sources, folder, database, lambda: encoder, nearest_from=1)
+
+    assert ingested(kept.encoder).vectors["recall"] == 1.0
+    assert ingested(Shorter(kept.encoder)).vectors["recall"] == 1.0
+    assert ingested(kept.encoder).vectors["recall"] == 1.0
+
+
+class Shorter(Encoder):
+    """A model whose vectors are half as long."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.__dict__.update(encoder.__dict__)
+        self._encoder = encoder
+        dimension = encoder.identity.dimension // 2
+        self.identity = replace(encoder.identity, name="half", sha256="1" * 64, dimension=dimension)
+
+    def encode_documents(self, *given: Any) -> list[Encoded]:
+        return [self._half(e) for e in self._encoder.encode_documents(*given)]
+
+    def encode_questions(self, *given: Any) -> list[Encoded]:
+        return [self._half(e) for e in self._encoder.encode_questions(*given)]
+
+    def _half(self, e: Encoded) -> Encoded:
+        size = self.identity.dimension
+        pooled = e.pooled[:size] / np.linalg.norm(e.pooled[:size])
+        return Encoded(pooled, e.tokens[:, :size], e.ids, e.spans)
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from tryghed_search import build
 from tryghed_search.errors import DatabaseError
-from tryghed_search.passages import Report
+from tryghed_search.passages import Passage, Report
 from tryghed_search.postgres.schema import GRAM, TERM, WORD
 from tryghed_search.retrieval import Corpus, known_filters
 from tryghed_search.store import report_from
@@ -28,8 +28,12 @@ class Loaded:
     """What is read once of a version."""
 
     corpus: Corpus
+    passages: Sequence[Passage]
+    """In the order of the reports."""
     numbers: npt.NDArray[np.int64]
-    """(n,) int64: the passages' numbers in the database, in the order of the reports."""
+    """(n,) int64: the passages' numbers in the database."""
+    by_number: npt.NDArray[np.int64]
+    """(n,) int64: the places of the passages, their numbers ascending."""
     keys: Mapping[str, int]
     """Of the reports, by the case-folded id."""
     centres: Mapping[int, npt.NDArray[np.float32]]
@@ -37,6 +41,19 @@ class Loaded:
     terms: Mapping[str, int]
     grams: Mapping[str, int]
     """Numbers of index terms and n-grams."""
+
+    def places(
+        self, numbers: npt.NDArray[np.int64] | Sequence[int]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+        """Where those of some passages stand that are of this version, and which those are.
+
+        (k,) int64 and (n,) bool, by the passages' numbers in the database.
+        """
+        numbers = np.asarray(numbers, dtype=np.int64)
+        at = np.searchsorted(self.numbers, numbers, sorter=self.by_number)
+        places = self.by_number[np.minimum(at, len(self.by_number) - 1)]
+        known = self.numbers[places] == numbers
+        return places[known], known
 
     @classmethod
     def read(cls, connection: Connection, version: Version) -> Loaded:
@@ -79,6 +96,7 @@ class Loaded:
             "SELECT field, term, id FROM terms", binary=True
         ):
             ids[field][term] = number
+        every_number = np.array([n for key in keys for n in numbers[key]], dtype=np.int64)
         counts = version.totals.terms
         tokens = np.flatnonzero(version.totals.tokens)
         statistics = TokenStatistics(
@@ -102,7 +120,9 @@ class Loaded:
                 filters=known_filters(every),
                 tokens=statistics,
             ),
-            numbers=np.array([n for key in keys for n in numbers[key]], dtype=np.int64),
+            passages=every,
+            numbers=every_number,
+            by_number=np.argsort(every_number, kind="stable"),
             keys={report.id.casefold(): key for report, key in zip(reports, keys, strict=True)},
             centres={key: centre for key, (_, centre) in bodies.items()},
             terms=ids[TERM],

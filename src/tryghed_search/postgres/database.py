@@ -37,6 +37,8 @@ _CONNECT_SECONDS = 2
 _STATEMENT_SECONDS = 20
 _WRITE_STATEMENT_SECONDS = 3600
 """Building an index over many vectors is one statement."""
+_QUICK = "-c jit=off"
+"""Compiling a statement takes longer than what is asked here."""
 _READ_SECONDS = 4.0
 """How long a reader looks for a host that answers."""
 _PAUSE_SECONDS = 0.05
@@ -213,7 +215,7 @@ class Database:
         arguments = {
             **self._given,
             "application_name": "tryghed-search",
-            "options": f"{self._given.get('options', '')} -c statement_timeout={seconds}s".strip(),
+            "options": f"{self._given.get('options', '')} -c statement_timeout={seconds}s {_QUICK}",
             "target_session_attrs": "read-write" if writing else "any",
             "load_balance_hosts": "disable" if writing else "random",
             "tcp_user_timeout": 1000 * (60 if writing else _STATEMENT_SECONDS),

@@ -35,20 +35,15 @@ class Item:
     """How the compounds among its words are split, which other reports' words have a say in."""
     content: bytes
     """SHA-256 of all that its rows are made from."""
+    rows: npt.NDArray[np.int32]
+    """What each of its vectors is of, as in ``store.Contents.rows``."""
 
 
-def vector_rows(item: Item) -> npt.NDArray[np.int32]:
-    """What each of a report's vectors is of, as in ``store.Contents.rows``."""
-    return build.vector_rows(item.source.report.passages, item.source.reader_questions)
-
-
-def token_sums(encoded: Sequence[Encoded], dimension: int) -> Totals:
-    """Only what of a report's sums comes from its encodings."""
-    sums = Totals.none(dimension)
+def add_tokens(sums: Totals, encoded: Sequence[Encoded]) -> None:
+    """Add to sums what of them comes from encodings alone: of tokens and of their vectors."""
     for e in encoded:
         sums.sizes[2] += len(e.ids)
         sums.token_sum[:] += e.tokens.sum(axis=0, dtype=np.float64)
-    return sums
 
 
 class ReportRows:
@@ -137,7 +132,8 @@ class ReportRows:
                 counts.update(self._ids[field][term] for term in set(terms))
         encoded = self._encoded[: len(self._passages)]
         tokens = Counter(int(token) for e in encoded for token in np.unique(e.ids))
-        sums = token_sums(encoded, len(self._centre))
+        sums = Totals.none(len(self._centre))
+        add_tokens(sums, encoded)
         sums.sizes[:] = (
             len(self._passages),
             len(self._encoded),
@@ -162,7 +158,7 @@ class ReportRows:
         )
 
     def _write_vectors(self, key: int, numbers: Sequence[int]) -> None:
-        rows = vector_rows(self._item).tolist()
+        rows = self._item.rows.tolist()
         copy_rows(
             self._connection,
             "vectors (report, passage, kind, part, vector)",

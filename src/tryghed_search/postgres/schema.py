@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, LiteralString
 
+from tryghed_search import retrieval
 from tryghed_search.errors import DatabaseError, NoIndexError
-from tryghed_search.postgres.database import EXTENSION, SERVER
+from tryghed_search.postgres.database import EXTENSION, SERVER, literal
 
 if TYPE_CHECKING:
     from tryghed_search.postgres.database import Connection
@@ -87,17 +88,40 @@ MIGRATIONS: tuple[LiteralString, ...] = (
         recall real NOT NULL                -- share of the ten nearest that it finds
     );
     """,
+    # What many passages are found by is made once there are many: see index_many.
+    """
+    DROP INDEX IF EXISTS lexical_word_ids_idx, lexical_gram_ids_idx;
+    DO $$
+    DECLARE name text;
+    BEGIN
+        FOR name IN SELECT indexname FROM pg_indexes
+            WHERE schemaname = current_schema() AND tablename = 'vectors'
+            AND indexname ~ '^vectors_[0-9]+_[0-3]$'
+        LOOP
+            EXECUTE format('DROP INDEX %I', name);
+        END LOOP;
+    END
+    $$;
+    -- Rows that fit are kept whole: taking the terms out of another table costs more than they do.
+    ALTER TABLE lexical SET (toast_tuple_target = 8160);
+    -- hnsw.ef_search: how many vectors a search through the index keeps in view
+    ALTER TABLE versions ADD COLUMN effort integer NOT NULL DEFAULT 0;
+    """,
 )
 """The first makes the tables, each further one changes them; never edit one that was released."""
 
 WORD, TERM, GRAM = 0, 1, 2
 """Fields of the table of terms: a word as it stands, an index term, an n-gram."""
 
-EFFORT = 100
-"""hnsw.ef_search: how many vectors a search through an HNSW index keeps in view."""
+_EFFORTS = (retrieval.NEAREST, 400, 640, 1000)
+"""hnsw.ef_search, how many vectors a search keeps in view: the least with which the recall suffices
+is used. It finds no more than that, and pgvector knows no more than 1,000."""
 _PROBES = 50
-_ASIDE = 0.5
-"""How many searches the recall is measured with, and how far they are from a vector."""
+"""Searches that the recall is measured with."""
+_ASIDE = 1.5
+"""Length of the noise in a probe, which makes it as far from a vector as questions are from what
+answers them; as in vectors.py."""
+_BY_TERMS: tuple[LiteralString, ...] = ("word_ids", "gram_ids")
 
 VERSION = len(MIGRATIONS)
 _LOCK = 0x7472796768656400
@@ -198,49 +222,65 @@ def hold(connection: Connection) -> bool:
     return bool(row and row[0])
 
 
-def index_vectors(connection: Connection, dimension: int) -> None:
-    """Have vectors of so many numbers found through an HNSW index, those to come as well.
+def index_many(connection: Connection, dimension: int) -> None:
+    """Have vectors of so many numbers, words and n-grams found through indexes.
 
-    One for each kind of vector; made once, which takes as long as it takes.
+    Those to come as well. Each is made once, which takes as long as it takes.
     """
-    for kind in range(4):
+    for column in _BY_TERMS:
         connection.execute(
-            f"CREATE INDEX IF NOT EXISTS vectors_{dimension}_{kind} ON vectors USING hnsw"
-            f" ((vector::vector({dimension})) vector_ip_ops) WITH (m = 16, ef_construction = 128)"
-            f" WHERE kind = {kind}"
+            f"CREATE INDEX IF NOT EXISTS lexical_{column}_idx ON lexical USING gin ({column})"
+            " WITH (fastupdate = off)"
         )
+    connection.execute(
+        f"CREATE INDEX IF NOT EXISTS vectors_{dimension} ON vectors USING hnsw"
+        f" ((vector::vector({dimension})) vector_ip_ops) WITH (m = 16, ef_construction = 128)"
+        f" WHERE vector_dims(vector) = {dimension}"
+    )
 
 
-def recall(connection: Connection, dimension: int) -> float:
-    """Which share of the ten nearest vectors the HNSW indexes find, 0 to 1, as measured now.
+def nearest_first(dimension: int) -> str:
+    """Condition and order of a search in ``vectors v`` that goes through the index.
 
-    Looked for are vectors that are beside those of passages, as questions are.
+    With a place for the vector that the others are to be near to.
+    """
+    return (
+        f" vector_dims(v.vector) = {dimension} {{}}"
+        f" ORDER BY (v.vector::vector({dimension})) <#> %s::vector"
+    )
+
+
+def measured(connection: Connection, dimension: int, least: float) -> tuple[int, float]:
+    """The effort with which the index finds enough of the ten nearest vectors, and which share.
+
+    The share, 0 to 1, is the best that is to be had where that is less than ``least``. Looked for
+    are vectors as far from those of passages as questions are.
     """
     import numpy as np
 
     random = np.random.default_rng(7)
     rows = connection.execute(
-        "SELECT vector::real[] FROM vectors WHERE kind = 0 AND vector_dims(vector) = %s"
+        "SELECT vector::real[] FROM vectors WHERE vector_dims(vector) = %s AND kind = 0"
         " ORDER BY md5(passage::text) LIMIT %s",
         (dimension, _PROBES),
     ).fetchall()
-    found = wanted = 0
-    connection.execute("SELECT set_config('hnsw.ef_search', %s, false)", (str(EFFORT),))
+    probes = []
     for (vector,) in rows:
         noise = random.standard_normal(dimension)
         probe = np.array(vector) + _ASIDE * noise / np.linalg.norm(noise)
-        asked = f"[{','.join(map(repr, probe.tolist()))}]"
-        near, exact = (
-            {
-                int(number)
-                for (number,) in connection.execute(
-                    f"SELECT passage FROM vectors WHERE kind = 0 AND vector_dims(vector) ="
-                    f" {dimension} ORDER BY {column} <#> %s::vector LIMIT 10",
-                    (asked,),
-                )
-            }
-            for column in (f"(vector::vector({dimension}))", "vector")
-        )
-        found += len(near & exact)
-        wanted += len(exact)
-    return found / max(1, wanted)
+        probes.append(literal(probe / np.linalg.norm(probe)))
+    every = "SELECT ctid FROM vectors v WHERE" + nearest_first(dimension).format("") + " LIMIT 10"
+    with connection.transaction():
+        # Without an index all are compared.
+        for name in ("enable_indexscan", "enable_indexonlyscan", "enable_bitmapscan"):
+            connection.execute("SELECT set_config(%s, 'off', true)", (name,))
+        exact = [{at for (at,) in connection.execute(every, (probe,))} for probe in probes]
+    wanted = max(1, sum(map(len, exact)))
+    effort = recall = 0.0
+    for effort in _EFFORTS:
+        connection.execute("SELECT set_config('hnsw.ef_search', %s, false)", (str(effort),))
+        found = [{at for (at,) in connection.execute(every, (probe,))} for probe in probes]
+        recall = sum(len(a & b) for a, b in zip(found, exact, strict=True)) / wanted
+        if recall >= least:
+            break
+    return int(effort), recall

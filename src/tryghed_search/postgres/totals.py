@@ -7,7 +7,7 @@ changes a few sums and not what is kept of every other one.
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
@@ -39,13 +39,22 @@ class Totals:
         nothing = np.zeros(0, np.int64)
         return cls(np.zeros(6, np.int64), nothing, nothing, np.zeros(dimension, np.float64))
 
-    def plus(self, other: Totals, sign: int = 1) -> Totals:
-        """These sums and those of other reports; with ``sign`` -1 without these."""
-        return Totals(
-            sizes=_sum(self.sizes, sign * other.sizes),
-            terms=_sum(self.terms, sign * other.terms),
-            tokens=_sum(self.tokens, sign * other.tokens),
-            token_sum=self.token_sum + sign * other.token_sum,
+    @classmethod
+    def summed(cls, dimension: int, parts: Iterable[bytes]) -> Totals:
+        """The sums over all reports whose own are given, as ``to_bytes`` wrote them.
+
+        Raises what ``from_bytes`` does.
+        """
+        total = cls.none(dimension)
+        terms, tokens = total.terms, total.tokens
+        for part in parts:
+            with np.load(io.BytesIO(part), allow_pickle=False) as kept:
+                total.sizes[:] += kept["sizes"]
+                total.token_sum[:] += kept["token_sum"]
+                terms = _added(terms, kept["terms_at"], kept["terms"])
+                tokens = _added(tokens, kept["tokens_at"], kept["tokens"])
+        return cls(
+            total.sizes, np.trim_zeros(terms, "b"), np.trim_zeros(tokens, "b"), total.token_sum
         )
 
     def mean(self) -> npt.NDArray[np.float32]:
@@ -80,11 +89,14 @@ def counted(at: npt.NDArray[np.int64], values: npt.NDArray[np.int64]) -> npt.NDA
     return spread
 
 
-def _sum(one: npt.NDArray[np.int64], other: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    short, long = sorted((one, other), key=len)
-    total = long.copy()
-    total[: len(short)] += short
-    return total
+def _added(
+    counts: npt.NDArray[np.int64], at: npt.NDArray[np.int64], values: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """Counts with values added in their places, each of which is named once; changes ``counts``."""
+    if len(at) and at[-1] >= len(counts):  # twice as long, so that it is not made anew every time
+        counts = np.concatenate([counts, np.zeros(int(at[-1]) + 1, np.int64)])
+    counts[at] += values
+    return counts
 
 
 def saturated(
@@ -95,25 +107,29 @@ def saturated(
 
 
 def bm25(
-    weights: npt.NDArray[np.float32],
+    weights: Mapping[int, float],
     ids: Sequence[npt.NDArray[np.int32]],
     counts: Sequence[npt.NDArray[np.int32]],
     average: float,
 ) -> npt.NDArray[np.float32]:
     """The BM25 score of n passages, (n,) float32.
 
-    ``weights`` has by the number of a term how much it counts in the question, ``ids`` and
+    ``weights`` has by number how much each term of the question counts, ``ids`` and
     ``counts`` the terms of each passage and how often it holds them; ``average`` is how many terms
     a passage has on average.
     """
     scores = np.zeros(len(ids), np.float32)
     some = [n for n, found in enumerate(ids) if len(found)]  # reduceat knows no empty stretches
-    if not some:
+    if not some or not weights:
         return scores
     sizes = np.array([len(ids[n]) for n in some])
     held = np.concatenate([counts[n] for n in some])
     lengths = np.repeat([counts[n].sum() for n in some], sizes).astype(np.float64)
-    worth = weights[np.concatenate([ids[n] for n in some])]
+    numbers = np.array(sorted(weights), dtype=np.int32)
+    values = np.array([weights[number] for number in numbers.tolist()], dtype=np.float32)
+    terms = np.concatenate([ids[n] for n in some])
+    at = np.minimum(np.searchsorted(numbers, terms), len(numbers) - 1)
+    worth = np.where(numbers[at] == terms, values[at], np.float32(0))
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
     scores[some] = np.add.reduceat(worth * saturated(held, lengths, average), starts)
     return scores
