@@ -33,10 +33,10 @@ class Watched:
         self.documents += texts
         return self._encoder.encode_documents(texts, progress)
 
-    def encode_questions(self, texts: Sequence[str], progress: Callable[[int], None]) -> Any:
+    def encode_reader_questions(self, texts: Sequence[str], progress: Callable[[int], None]) -> Any:
         """As the encoder does."""
         self.questions += texts
-        return self._encoder.encode_questions(texts, progress)
+        return self._encoder.encode_reader_questions(texts, progress)
 
 
 def measure(reports: Path, runs: int) -> dict[str, Any]:

@@ -38,11 +38,11 @@ import torch
 import torch.distributed
 from material import Document, Passage
 from safetensors.torch import load_file, save_file
+from sentence_transformers import SentenceTransformer
 from torch import nn
 from torch.nn import functional
 
 from tryghed_search import bundled
-from tryghed_search.embedding import Encoder
 from tryghed_search.reader import Reader
 
 RANK = 8
@@ -108,9 +108,12 @@ class Batch:
 class Tower:
     """The encoder with an adapter, and its frozen layers' output remembered for every text."""
 
-    def __init__(self, encoder: Encoder) -> None:
-        model = encoder._model
-        self.prompts = encoder.identity.query_prompt, encoder.identity.document_prompt
+    def __init__(self, folder: Path) -> None:
+        """``folder`` is that of the bundled model without an adapter."""
+        model = SentenceTransformer(
+            str(folder), device="cpu", model_kwargs={"dtype": "float32"}
+        ).eval()
+        self.prompts = bundled.PROMPTS["query"], bundled.PROMPTS["document"]
         self.tokenizer = model.tokenizer
         self.bert = model[0].auto_model
         self.bert.eval().requires_grad_(False)
@@ -455,7 +458,7 @@ def main() -> None:
     torch.manual_seed(options.seed)
     torch.set_num_threads(1)
     given = read(options)
-    tower = Tower(Encoder(bundled.PLAIN, options.cache))
+    tower = Tower(bundled.model_folder(options.cache, adapted=False))
     passages = [p for documents in given.values() for d in documents for p in d]
     rng = random.Random(options.seed + int(os.environ.get("RANK", "0")))
     trainer = Trainer(tower, Rarity(passages, tower), rng)

@@ -191,7 +191,7 @@ def _encoded(
 
     for number in missing:
         kind, texts = pieces[number]
-        encode = encoder.encode_questions if kind == "question" else encoder.encode_documents
+        encode = encoder.encode_reader_questions if kind == "question" else encoder.encode_documents
         encoded = encode(texts, report_progress)
         if kind != "passage":
             encoded = [_without_tokens(e) for e in encoded]

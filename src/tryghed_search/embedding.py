@@ -1,20 +1,26 @@
-"""Texts to vectors through sentence-transformers: the only module that knows it.
+"""Texts to vectors: the bundled model by itself, any other through sentence-transformers.
 
 One forward pass gives both the pooled vector of a text and the vectors of its tokens; the second
 serve late interaction (Khattab & Zaharia 2020, ColBERT) without a second model.
+
+sentence-transformers reads the bundled model's folder too and gives the same vectors. Without it a
+question takes a third of the time, and a program that starts need not import it, which takes longer
+than all else.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 
@@ -35,6 +41,9 @@ logger = logging.getLogger(__name__)
 
 Model = TypeVar("Model")
 Span = tuple[int, int]
+Progress = Callable[[int], None]
+Kind = Literal["asked", "question", "document"]
+"""How a text is encoded: as it is asked, or for an index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +75,10 @@ class Encoded:
 
 
 class Encoder:
-    """A sentence-transformers model, by name or folder, on the processor.
+    """A model on the processor; several threads may use one.
 
     A question is encoded by one thread: several would wait for one another longer than they work,
-    and each core serves a question of its own instead. Several threads may use one encoder.
+    and each core serves a question of its own instead.
     """
 
     def __init__(self, model: str = BUNDLED, cache: Path | None = None) -> None:
@@ -81,105 +90,146 @@ class Encoder:
         """
         import torch
 
-        from tryghed_search import bfloat16
-
-        comes_along = model in (BUNDLED, bundled.PLAIN)
-        if comes_along:
-            cache = cache or Path.home() / ".cache" / "tryghed-search"
-            self._model = _load(str(bundled.model_folder(cache, model == BUNDLED)))
-            name, (version, sha256) = bundled.NAME, bundled.identity(model == BUNDLED)
-        else:
-            self._model = _load(model)
-            name, version = model.rstrip("/").rsplit("/", 1)[-1], "as given"
-            sha256 = _weights_hash(self._model, model)
-        self._model.eval()
-        # Documents stay in float32, so that an index is the same whatever machine makes it.
-        self._asked = self._model
-        if comes_along and bfloat16.is_native():  # measured for this model; others may need more
-            self._asked = bfloat16.converted(self._model, self._model.tokenizer)
         torch.set_num_threads(1)
+        self._model: _Bundled | _Other
+        if model in (BUNDLED, bundled.PLAIN):
+            cache = cache or Path.home() / ".cache" / "tryghed-search"
+            self._model = _Bundled(cache, adapted=model == BUNDLED)
+        else:
+            self._model = _Other(model)
+        self.identity = self._model.identity
+
+    def encode_questions(
+        self, texts: Sequence[str], progress: Progress | None = None
+    ) -> list[Encoded]:
+        """Encode what is asked; ``progress`` is told how many more are done."""
+        return self._model.encode("asked", texts, progress)
+
+    def encode_reader_questions(
+        self, texts: Sequence[str], progress: Progress | None = None
+    ) -> list[Encoded]:
+        """Encode questions that an index keeps, with the same exactness as its documents."""
+        return self._model.encode("question", texts, progress)
+
+    def encode_documents(
+        self, texts: Sequence[str], progress: Progress | None = None
+    ) -> list[Encoded]:
+        """Encode texts as documents; ``progress`` is told how many more are done."""
+        return self._model.encode("document", texts, progress)
+
+
+class _Bundled:
+    """The model that comes along, one text at a time: nothing depends on what else is encoded."""
+
+    def __init__(self, cache: Path, adapted: bool) -> None:
+        from tokenizers import Tokenizer
+
+        folder = bundled.model_folder(cache, adapted)
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        version, sha256 = bundled.identity(adapted)
+        self.identity = ModelIdentity(
+            name=bundled.NAME,
+            version=version,
+            sha256=sha256,
+            query_prompt=bundled.PROMPTS["query"],
+            document_prompt=bundled.PROMPTS["document"],
+            dimension=int(config["hidden_size"]),
+        )
+        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self._tokenizer.enable_truncation(config["max_position_embeddings"])
+        from tryghed_search.bert import Networks
+
+        self._networks = Networks(folder, config)
+
+    def encode(self, kind: Kind, texts: Sequence[str], progress: Progress | None) -> list[Encoded]:
+        """Each text by one thread; many texts by as many threads as there are cores."""
+        prompt = self.identity.document_prompt if kind == "document" else self.identity.query_prompt
+        # An index is the same whatever machine makes it; what is asked is quick.
+        network = self._networks.quick if kind == "asked" else self._networks.exact
+
+        def one(text: str) -> Encoded:
+            tokens = self._tokenizer.encode(prompt + text)
+            states = network(tokens.ids).numpy()
+            places = _places(text, prompt, tokens.offsets, tokens.special_tokens_mask)
+            return _encoded(states.mean(axis=0), states, tokens.ids, places)
+
+        if len(texts) <= _BATCH:
+            return _told(map(one, texts), progress)
+        with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
+            return _told(threads.map(one, texts), progress)
+
+
+def _told(encoded: Iterable[Encoded], progress: Progress | None) -> list[Encoded]:
+    """All of ``encoded``; ``progress`` is told of each when it is there."""
+    found = []
+    for one in encoded:
+        found.append(one)
+        if progress is not None:
+            progress(1)
+    return found
+
+
+class _Other:
+    """A model of sentence-transformers, by name or folder."""
+
+    def __init__(self, model: str) -> None:
+        self._model = _load(model)
+        self._model.eval()
         self._tokenizing = threading.Lock()  # a tokenizer is set up anew for every call
         prompts = self._model.prompts
-        self._query_prompt = prompts.get("query") or ""
-        self._document_prompt = _document_prompt(prompts)
         dimension = self._model.get_embedding_dimension()
         if not dimension:
             raise ModelError(f"The model {model!r} does not say how many dimensions it has.")
         self.identity = ModelIdentity(
-            name=name,
-            version=version,
-            sha256=sha256,
-            query_prompt=self._query_prompt,
-            document_prompt=self._document_prompt,
+            name=model.rstrip("/").rsplit("/", 1)[-1],
+            version="as given",
+            sha256=_weights_hash(self._model, model),
+            query_prompt=prompts.get("query") or "",
+            document_prompt=_document_prompt(prompts),
             dimension=int(dimension),
         )
 
-    def encode_questions(
-        self, texts: Sequence[str], progress: Callable[[int], None] | None = None
-    ) -> list[Encoded]:
-        """Encode texts as questions; ``progress`` is told how many more are done."""
-        return self._encode("query", texts, self._query_prompt, progress)
-
-    def encode_documents(
-        self, texts: Sequence[str], progress: Callable[[int], None] | None = None
-    ) -> list[Encoded]:
-        """Encode texts as documents; ``progress`` is told how many more are done."""
-        return self._encode("document", texts, self._document_prompt, progress)
-
-    def _encode(
-        self,
-        task: str,
-        texts: Sequence[str],
-        prompt: str,
-        progress: Callable[[int], None] | None,
-    ) -> list[Encoded]:
+    def encode(self, kind: Kind, texts: Sequence[str], progress: Progress | None) -> list[Encoded]:
         """A few texts with one thread, many with all cores."""
         if len(texts) > _BATCH:
             with _all_cores():
-                return self._in_batches(task, texts, prompt, progress)
-        return self._in_batches(task, texts, prompt, progress)
+                return self._in_batches(kind, texts, progress)
+        return self._in_batches(kind, texts, progress)
 
     def _in_batches(
-        self,
-        task: str,
-        texts: Sequence[str],
-        prompt: str,
-        progress: Callable[[int], None] | None,
+        self, kind: Kind, texts: Sequence[str], progress: Progress | None
     ) -> list[Encoded]:
         """Texts of like length together, so that little of a batch is padding."""
         order = sorted(range(len(texts)), key=lambda i: (-len(texts[i]), i))
         encoded: dict[int, Encoded] = {}
         for at in range(0, len(order), _BATCH):
             batch = order[at : at + _BATCH]
-            output, spans = self._output(task, [texts[i] for i in batch], prompt)
-            for row, i in enumerate(batch):
-                encoded[i] = _encoded(output, row, *spans[row])
+            encoded |= zip(batch, self._batch(kind, [texts[i] for i in batch]), strict=True)
             if progress is not None:
                 progress(len(batch))
         return [encoded[i] for i in range(len(texts))]
 
-    def _output(
-        self, task: str, texts: list[str], prompt: str
-    ) -> tuple[Mapping[str, Any], list[tuple[list[int], list[Span]]]]:
-        """What the model gives for a batch, by name, and each text's tokens and their places.
+    def _batch(self, kind: Kind, texts: list[str]) -> Iterator[Encoded]:
+        """What the model makes of a batch.
 
         These are the two steps that ``encode_query`` and ``encode_document`` consist of; they give
         the pooled vectors and those of the tokens at once.
         """
         import torch
 
+        task = "document" if kind == "document" else "query"
+        prompt = self.identity.document_prompt if kind == "document" else self.identity.query_prompt
         with self._tokenizing:
             features = self._model.preprocess(texts, prompt=prompt or None, task=task)
             spans = [self._token_spans(text, prompt) for text in texts]
         with torch.inference_mode():
-            model = self._asked if task == "query" else self._model
-            return model(features, task=task), spans
+            output = self._model(features, task=task)
+        for row, (ids, places) in enumerate(spans):
+            pooled = np.asarray(output["sentence_embedding"][row], dtype=np.float32)
+            yield _encoded(pooled, _states(output, row), ids, places)
 
     def _token_spans(self, text: str, prompt: str) -> tuple[list[int], list[Span]]:
-        """Each token's number and place in ``text``; (-1, -1) for prompt and special tokens.
-
-        None for a tokenizer that does not tell places.
-        """
+        """Each token's number and place in ``text``; none for a tokenizer that tells no places."""
         tokenizer = self._model.tokenizer
         if not getattr(tokenizer, "is_fast", False):
             return [], []
@@ -190,15 +240,19 @@ class Encoder:
             return_offsets_mapping=True,
             return_special_tokens_mask=True,
         )
-        spans = []
-        for (start, end), special in zip(
-            output["offset_mapping"], output["special_tokens_mask"], strict=True
-        ):
-            start, end = start - len(prompt), end - len(prompt)
-            while 0 <= start < end and text[start].isspace():
-                start += 1
-            spans.append((-1, -1) if special or end <= 0 else (max(start, 0), end))
-        return output["input_ids"], spans
+        offsets, special = output["offset_mapping"], output["special_tokens_mask"]
+        return output["input_ids"], _places(text, prompt, offsets, special)
+
+
+def _places(text: str, prompt: str, offsets: Iterable[Span], special: Iterable[int]) -> list[Span]:
+    """Each token's place in ``text``, from that behind the prompt; (-1, -1) for what has none."""
+    places = []
+    for (start, end), is_special in zip(offsets, special, strict=True):
+        start, end = start - len(prompt), end - len(prompt)
+        while 0 <= start < end and text[start].isspace():
+            start += 1
+        places.append((-1, -1) if is_special or end <= 0 else (max(start, 0), end))
+    return places
 
 
 @contextlib.contextmanager
@@ -213,25 +267,33 @@ def _all_cores() -> Iterator[None]:
         torch.set_num_threads(1)
 
 
-def _encoded(
-    output: Mapping[str, Any], row: int, ids: Sequence[int], spans: Sequence[Span]
-) -> Encoded:
-    """One text of a batch: its pooled vector, and the vectors of the tokens that have a place."""
-    pooled = np.asarray(output["sentence_embedding"][row], dtype=np.float32)
-    length = float(np.linalg.norm(pooled))
+def _states(output: Mapping[str, Any], row: int) -> npt.NDArray[np.float32] | None:
+    """The token vectors of one text of a batch without its padding; None if the model has none."""
     tokens = output.get("token_embeddings")
-    vectors = np.zeros((0, len(pooled)), np.float32)
-    if tokens is not None:
-        vectors = np.asarray(tokens[row], dtype=np.float32)
-        if "attention_mask" in output:
-            mask = np.asarray(output["attention_mask"][row], dtype=bool)
-            vectors = vectors[mask[: len(vectors)]]
-    kept = [i for i, (start, end) in enumerate(spans) if 0 <= start < end and i < len(vectors)]
+    if tokens is None:
+        return None
+    vectors: npt.NDArray[np.float32] = np.asarray(tokens[row], dtype=np.float32)
+    if "attention_mask" not in output:
+        return vectors
+    mask = np.asarray(output["attention_mask"][row], dtype=bool)
+    return np.asarray(vectors[mask[: len(vectors)]])
+
+
+def _encoded(
+    pooled: npt.NDArray[np.float32],
+    states: npt.NDArray[np.float32] | None,
+    ids: Sequence[int],
+    places: Sequence[Span],
+) -> Encoded:
+    """One text: its pooled vector, and the vectors of the tokens that have a place."""
+    length = float(np.linalg.norm(pooled))
+    vectors = np.zeros((0, len(pooled)), np.float32) if states is None else states
+    kept = [i for i, (start, end) in enumerate(places) if 0 <= start < end and i < len(vectors)]
     return Encoded(
         pooled=pooled / length if length > 0 else pooled,
         tokens=np.ascontiguousarray(vectors[kept]),
         ids=np.asarray([ids[i] for i in kept], dtype=np.int32),
-        spans=np.asarray([spans[i] for i in kept], dtype=np.int32).reshape(-1, 2),
+        spans=np.asarray([places[i] for i in kept], dtype=np.int32).reshape(-1, 2),
     )
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from tryghed_search.embedding import ModelIdentity
 
-FORMAT = 1
+FORMAT = 2
 """Bump when what is kept of a text, or how the encoder makes it, changes."""
 
 Kind = Literal["passage", "sentence", "question"]
