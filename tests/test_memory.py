@@ -32,7 +32,7 @@ def contents(index_folder: Path, encoder: Encoder) -> store.Contents:
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """So little is looked at that most of the report's 90 passages are no candidates."""
-    for name, value in (("NEAREST", 16), ("BEST", 8), ("KEPT", 8), ("ENDS", 2)):
+    for name, value in (("NEAREST", 16), ("BEST", 8), ("KEPT", 8), ("ENDS", 2), ("FARTHEST", 2)):
         monkeypatch.setattr(retrieval, name, value)
     monkeypatch.setattr(retrieval, "SAMPLE", 4)
 

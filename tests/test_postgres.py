@@ -189,6 +189,7 @@ def many(real: Kept, server: Server) -> Iterator[Kept]:
 def few_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("NEAREST", 32), ("BEST", 8), ("KEPT", 8), ("ENDS", 2), ("SAMPLE", 4)):
         monkeypatch.setattr(retrieval, name, value)
+    monkeypatch.setattr(retrieval, "FARTHEST", 2)
 
 
 def test_of_many_passages_the_best_are_found_among_few(

@@ -126,7 +126,9 @@ class LikelyPassages:
     def _ends(self, query: Query) -> npt.NDArray[np.int64]:
         """Numbers of the passages that have most and least to do with a text."""
         search = self._contents.vectors.search
-        rows = np.concatenate([search(sign * query.vector, retrieval.ENDS)[0] for sign in (1, -1)])
+        near, _ = search(query.vector, retrieval.ENDS)
+        far, _ = search(-query.vector, retrieval.FARTHEST)
+        rows = np.concatenate([near, far])
         return np.asarray(self._contents.rows[rows, 0], dtype=np.int64)
 
     def _scored(self, queries: Sequence[Query], numbers: npt.NDArray[np.int64]) -> list[RawScores]:

@@ -27,12 +27,14 @@ NEAREST = 256
 """Vectors that are looked at for one question in a large store; several may be of one passage."""
 BEST = 256
 """Passages that the nearest vectors, the words and the n-grams each put forward."""
-KEPT = 96
+KEPT = 160
 """Of those, the best by all scores but late interaction, which get that too."""
 ENDS = 8
-"""The nearest and the farthest vectors, whose passages are scored whatever else is known of them:
-a question that the reports leave unanswered counts, and scores are to be stretched over the same
-range as if all were scored."""
+"""The nearest vectors, whose passages are scored whatever else is known of them: a question that
+the reports leave unanswered counts."""
+FARTHEST = 64
+"""Vectors far from the question, whose passages are scored so that scores are stretched over the
+range that they have among all."""
 _SELECTIONS = 64
 """Filters whose passages are kept at hand."""
 _SECOND_ASKED = 0.4

@@ -199,4 +199,4 @@ def _near(one: Asked, choice: Choice) -> Iterator[Statement]:
 def _farthest(one: Asked) -> Statement:
     """What finds the passages that have least to do with a text."""
     nearest = schema.nearest_first(one.dimension).format("")
-    return f"SELECT v.passage FROM vectors v WHERE {nearest} LIMIT {retrieval.ENDS}", [one.opposite]
+    return f"SELECT v.passage FROM vectors v WHERE {nearest} LIMIT {retrieval.FARTHEST}", [one.opposite]
