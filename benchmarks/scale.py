@@ -26,11 +26,12 @@ from typing import Any
 
 import measuring
 import numpy as np
+import scale_postgres
 from synthetic import PER_REPORT, Synthetic, SyntheticEncoder
 
 FITTED = ("build_seconds", "bytes", "memory_mb", "p50_ms")
 """What grows with the number of passages, each as its power."""
-_ROUNDS = 3
+ROUNDS = 3
 _MODEL_TEXTS = 64
 
 
@@ -82,6 +83,12 @@ class Recalled:
     def encode_questions(self, texts: Sequence[str]) -> list[Any]:
         """What was made of the current question."""
         return [self._encoded[self._current] for _ in texts]
+
+
+def resident_mb(kind: str) -> float:
+    """What this process has resident of its own (``RssAnon``) or of files (``RssFile``), in MB."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return round(int(re.findall(rf"{kind}:\s+(\d+)", status)[0]) / 1024, 1)
 
 
 # --- in processes of their own --------------------------------------------------------------------
@@ -174,7 +181,7 @@ def ask(given: argparse.Namespace) -> dict[str, Any]:
     with clock(seconds, "ready"):
         searcher = Searcher(contents, recalled)
     spent = []
-    for number in range(_ROUNDS):
+    for number in range(ROUNDS):
         for text in recalled.each():
             began = time.perf_counter()
             searcher.ask(Question(text, limit=10))
@@ -185,11 +192,10 @@ def ask(given: argparse.Namespace) -> dict[str, Any]:
     for text, expected in zip(recalled.each(len(best)), best, strict=True):
         ids = {p.id for p in searcher.rank(text, 10)}
         found.append(len(ids.intersection(expected)) / len(expected))
-    status = Path("/proc/self/status").read_text(encoding="ascii")
     return {
         "load_seconds": round(sum(seconds.values()), 3),
-        "memory_mb": round(int(re.findall(r"RssAnon:\s+(\d+)", status)[0]) / 1024, 1),
-        "mapped_mb": round(int(re.findall(r"RssFile:\s+(\d+)", status)[0]) / 1024, 1),
+        "memory_mb": resident_mb("RssAnon"),
+        "mapped_mb": resident_mb("RssFile"),
         "peak_mb": measuring.peak_memory_mb(),
         "p50_ms": measuring.median_ms(spent),
         "p99_ms": measuring.quantile_ms(spent, 0.99),
@@ -221,7 +227,7 @@ def add(given: argparse.Namespace) -> dict[str, Any]:
     return {"passages": given.size, "added": PER_REPORT, "seconds": seconds}
 
 
-STAGES = {"build": build, "ask": ask, "add": add}
+STAGES = {"build": build, "ask": ask, "add": add, **scale_postgres.STAGES}
 
 
 def stage(name: str, **given: object) -> dict[str, Any]:

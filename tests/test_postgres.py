@@ -291,6 +291,19 @@ def test_an_index_that_finds_too_few_of_the_nearest_is_not_put_in_force(
     assert again(nearest_from=1).vectors == {"kind": "hnsw", "recall": 1.0}
 
 
+def test_what_an_index_does_not_find_is_measured(
+    many: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with many.store.database.writing() as connection:
+        effort, recall = schema.measured(connection, 384, 0.98)
+        assert effort == schema._EFFORTS[0]
+        assert recall >= 0.98
+        monkeypatch.setattr(schema, "_EFFORTS", (1, 2))
+        effort, recall = schema.measured(connection, 384, 1.01)
+        assert effort == 2
+        assert 0 < recall < 1
+
+
 def test_a_narrow_filter_finds_its_passages_among_many(
     many: Kept, searcher: Searcher, few_looked_for: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from tryghed_search import build, danish, store
 from tryghed_search.errors import IndexWriteError, NoIndexError, RecallError
 from tryghed_search.locking import writing
+from tryghed_search.memory import ALL_TOKENS
 from tryghed_search.pieces import Pieces
 from tryghed_search.postgres import schema, versions
 from tryghed_search.postgres.database import takes_vectors
@@ -61,8 +62,9 @@ def bring_in(
 ) -> store.Manifest:
     """As ``ingest``, with reports that are read already.
 
-    From ``nearest_from`` vectors on they are found through HNSW indexes. Raises
-    ``IndexWriteError`` when another ingest is under way, ``RecallError`` when those indexes find
+    From ``nearest_from`` vectors on, or with more tokens than ``memory`` compares, passages are
+    found through indexes. Raises
+    ``IndexWriteError`` when another ingest is under way, ``RecallError`` when that of vectors finds
     less than ``least_recall`` of the ten nearest, ``DatabaseError`` or ``ModelError``.
     """
     with writing(folder), database.writing() as connection:
@@ -182,7 +184,8 @@ def publish(
     except NoIndexError:
         pass
     sums = _summed(connection, keys, model.dimension)
-    nearest, recall, effort = int(sums.sizes[1]) >= nearest_from, 1.0, 0
+    nearest = int(sums.sizes[1]) >= nearest_from or int(sums.sizes[2]) > ALL_TOKENS
+    recall, effort = 1.0, 0
     if nearest:
         schema.index_many(connection, model.dimension)
     for table in ("passages", "vectors", "lexical", "details"):

@@ -40,12 +40,6 @@ _OPPOSITE_EFFORT = 64
 _OTHERS = 0.1
 """The share of other versions' passages among what is found, above which they are kept out."""
 
-_SETTINGS = (
-    "SELECT set_config('hnsw.ef_search', %s, true),"
-    " set_config('hnsw.iterative_scan', 'strict_order', true),"
-    # Comparing arrays row by row takes a hundred times what the planner thinks it does.
-    " set_config('enable_seqscan', 'off', true)"
-)
 _WORTH = np.dtype([("passage", ">i8"), ("words", ">f4"), ("grams", ">f4")])
 _LEXICAL = (
     "SELECT string_agg(int8send(passage) || float4send((-(words <#> %s::sparsevec))::real)"
@@ -109,9 +103,9 @@ class Likely:
             effort = max(self._version.effort, retrieval.NEAREST)
             with connection.pipeline():
                 there = connection.execute(versions.IS_THERE, (self._version.number,))
-                connection.execute(_SETTINGS, (str(_OPPOSITE_EFFORT),))
+                connection.execute(schema.LOOKING, (str(_OPPOSITE_EFFORT),))
                 far = [connection.execute(*_farthest(one), binary=True) for one in asked]
-                connection.execute(_SETTINGS, (str(effort),))
+                connection.execute(schema.LOOKING, (str(effort),))
                 near = [[connection.execute(*s, binary=True) for s in some] for some in statements]
                 if there.fetchone() is None:
                     raise DatabaseLostError("this host does not have what is asked for yet")
@@ -199,4 +193,6 @@ def _near(one: Asked, choice: Choice) -> Iterator[Statement]:
 def _farthest(one: Asked) -> Statement:
     """What finds the passages that have least to do with a text."""
     nearest = schema.nearest_first(one.dimension).format("")
-    return f"SELECT v.passage FROM vectors v WHERE {nearest} LIMIT {retrieval.FARTHEST}", [one.opposite]
+    return f"SELECT v.passage FROM vectors v WHERE {nearest} LIMIT {retrieval.FARTHEST}", [
+        one.opposite
+    ]
