@@ -29,8 +29,11 @@ import numpy as np
 import scale_postgres
 from synthetic import PER_REPORT, Synthetic, SyntheticEncoder
 
+STORES = ("faiss", "postgresql")
 FITTED = ("build_seconds", "bytes", "memory_mb", "p50_ms")
 """What grows with the number of passages, each as its power."""
+_BUILT = "built.json"
+"""What was told of building a size, in its folder."""
 ROUNDS = 3
 _MODEL_TEXTS = 64
 
@@ -206,25 +209,23 @@ def ask(given: argparse.Namespace) -> dict[str, Any]:
 def add(given: argparse.Namespace) -> dict[str, Any]:
     """Index ``size`` passages from what is kept of all, then one report more, which is new."""
     from tryghed_search import build as ingest
-    from tryghed_search import store
-    from tryghed_search.pieces import Pieces
+    from tryghed_search.locking import writing
 
     size = given.size + PER_REPORT
     made = Synthetic(real_contents(given.index), size, given.tokens)
     sources = [ingest.Source(report, {}, {}) for report in made.reports()]
     encoder: Any = SyntheticEncoder(made)
-    kept = given.folder / ingest.ENCODED
     seconds: dict[str, float] = {}
 
-    def ingested(name: str, some: Sequence[Any]) -> None:
-        with clock(seconds, name):
-            contents = ingest.embed(some, encoder, kept=Pieces(kept, encoder.identity))
-            store.write(given.folder, contents, encoder.identity, "2026-01-01T00:00:00+00:00")
-
-    given.folder.mkdir(exist_ok=True)
-    ingested("first", sources[:-1])
-    ingested("added", sources)
-    return {"passages": given.size, "added": PER_REPORT, "seconds": seconds}
+    for name, some in (("first", sources[:-1]), ("added", sources)):
+        with clock(seconds, name), writing(given.folder):
+            ingest.write(some, given.folder, encoder)
+    return {
+        "passages": given.size,
+        "added": PER_REPORT,
+        "seconds": seconds,
+        "peak_mb": measuring.peak_memory_mb(),
+    }
 
 
 STAGES = {"build": build, "ask": ask, "add": add, **scale_postgres.STAGES}
@@ -266,26 +267,44 @@ def model_seconds(encoder: Any, made: Synthetic) -> float:
     return (time.perf_counter() - began) / len(passages)
 
 
-def measure(options: argparse.Namespace, index: Path, folder: Path) -> Iterator[dict[str, Any]]:
-    """What is known after each size, one after another, and after the adding."""
+def measure(
+    options: argparse.Namespace, index: Path, folder: Path, server: Any
+) -> Iterator[dict[str, Any]]:
+    """What is known after each size, one after another, and after the adding.
+
+    ``server`` is PostgreSQL's, or None. What it is compared with comes from the other store.
+    """
     from tryghed_search import settings
     from tryghed_search.loading import Loader
 
     encoder = Loader(settings.load(index=index)).encoder
     questions = folder / "questions.npz"
     keep_questions(questions, measuring.questions(options.questions), encoder)
-    told: dict[str, Any] = {"sizes": {}, "exponents": {}}
-    result = {"questions": options.questions, "exact": options.exact, "stores": {"faiss": told}}
+    stores: dict[str, Any] = {name: {"sizes": {}, "exponents": {}} for name in options.stores}
+    result = {"questions": options.questions, "exact": options.exact, "stores": stores}
     common = {"index": index, "folder": folder / "index"}
     for size in options.sizes:
         given = common | {"size": size, "questions-file": questions}
         given["tokens"] = int(size <= options.tokens)
-        built = stage("build", exact=options.exact, **given)
-        told["sizes"][str(size)] = built | stage("ask", **given)
-        told["exponents"] = exponents(told["sizes"])
-        shutil.rmtree(folder / "index")
+        given["folder"] = (options.keep or folder) / f"{size}-passages"
+        kept = given["folder"] / _BUILT
+        if not kept.is_file():
+            built = stage("build", exact=options.exact, **given)
+            kept.write_text(json.dumps(built), encoding="utf-8")
+        built = json.loads(kept.read_text(encoding="utf-8"))
+        if "faiss" in stores:
+            stores["faiss"]["sizes"][str(size)] = built | stage("ask", **given)
+        if server is not None:
+            with scale_postgres.database(server, size) as address:
+                given |= {"address": address, "pid": server.pid}
+                built = stage("postgres-build", exact=options.exact, **given)
+                stores["postgresql"]["sizes"][str(size)] = built | stage("postgres-ask", **given)
+        for told in stores.values():
+            told["exponents"] = exponents(told["sizes"])
+        if not options.keep:
+            shutil.rmtree(given["folder"])
         yield result
-    if options.adding:
+    if options.adding and "faiss" in stores:
         adding = stage("add", size=options.adding, tokens=1, **common)
         made = Synthetic(real_contents(index), _MODEL_TEXTS, tokens=False)
         one = model_seconds(encoder, made)
@@ -293,7 +312,7 @@ def measure(options: argparse.Namespace, index: Path, folder: Path) -> Iterator[
         seconds = adding["seconds"]
         whole = seconds["first"] + one * adding["passages"]
         adding["share"] = round((seconds["added"] + one * adding["added"]) / whole, 4)
-        told["adding"] = adding
+        stores["faiss"]["adding"] = adding
         yield result
 
 
@@ -309,6 +328,14 @@ def main() -> None:
         "--questions-file", dest="questions_file", type=Path, help=argparse.SUPPRESS
     )
     parser.add_argument("--folder", type=Path, help="where there is room, default a temporary one")
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        help="folder to leave indexes in, and to take those that are there from",
+    )
+    parser.add_argument("--stores", nargs="+", choices=STORES, default=STORES)
+    parser.add_argument("--address", help=argparse.SUPPRESS)
+    parser.add_argument("--pid", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--stage", choices=list(STAGES), help=argparse.SUPPRESS)
     parser.add_argument("--size", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -319,8 +346,10 @@ def main() -> None:
     with (
         measuring.index_folder(options.index) as index,
         tempfile.TemporaryDirectory(prefix="tryghed-scale-", dir=options.folder) as folder,
+        scale_postgres.server(options.folder, "postgresql" in options.stores) as server,
     ):
-        for result in measure(options, index, Path(folder)):  # what is finished is kept
+        # What is finished is kept.
+        for result in measure(options, index, Path(folder), server):
             measuring.save(options.out, "scale", on, result)
 
 

@@ -35,13 +35,28 @@ _STORE_MB = 512
 
 
 @contextmanager
-def server(beside: Path | None) -> Iterator[Any]:
-    """A server for all sizes, with its data ``beside`` that of other stores."""
+def server(beside: Path | None, wanted: bool) -> Iterator[Any]:
+    """A server for all sizes, with its data ``beside`` that of other stores; None if not wanted."""
+    if not wanted:
+        yield None
+        return
     sys.path.insert(0, str(ROOT))  # for what the tests know of PostgreSQL
     from tests.postgres import running
 
     with running(beside, **SETTINGS) as started:
         yield started
+
+
+@contextmanager
+def database(started: Any, size: int) -> Iterator[str]:
+    """The address of an empty database, which is gone afterwards."""
+    import psycopg
+
+    name = f"passages{size}"
+    address = started.new_database(name)
+    yield address
+    with psycopg.connect(started.address(), autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE "{name}"')
 
 
 def memory_mb(pid: int) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from tryghed_search.passages import Report
 from tryghed_search.reader_questions import WHOLE, ReaderQuestions
 from tryghed_search.search import Searcher
 from tryghed_search.settings import Settings
-from tryghed_search.tokens import HEADING
+from tryghed_search.tokens import HEADING, TokenVectors
 
 SMALL_REPORTS = Path(__file__).parent / "small-reports"
 
@@ -316,3 +317,16 @@ def test_a_place_that_cannot_be_written_is_told_before_the_work(
     with pytest.raises(IndexWriteError, match="a file where a folder should be"):
         build.build_index(REPORTS, occupied, encoder, lambda *done: embedded.append(done))
     assert not embedded
+
+
+def test_token_vectors_in_a_file_are_those_in_memory(encoder: Encoder, tmp_path: Path) -> None:
+    sources = build.read_reports(SMALL_REPORTS)
+    held = build.embed(sources, encoder).tokens
+    written = build.embed(sources, encoder, token_vectors=tmp_path / "tokens.npy").tokens
+    assert isinstance(written.vectors, np.memmap)
+    for field in fields(TokenVectors):
+        one, other = getattr(held, field.name), getattr(written, field.name)
+        assert one.dtype == other.dtype
+        assert np.array_equal(one, other)
+    np.save(tmp_path / "whole.npy", held.vectors)
+    assert (tmp_path / "tokens.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()

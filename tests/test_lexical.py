@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.conftest import file_size_limit
 from tryghed_search.lexical import LexicalIndex
 
 DOCUMENTS = [
@@ -62,6 +63,15 @@ def test_an_index_comes_back_from_its_folder(index: LexicalIndex, tmp_path: Path
     again = LexicalIndex.load(tmp_path / "words", len(DOCUMENTS))
     for term in ("indbrud", "politi", "ældre", "ukendt"):
         assert np.array_equal(again.scores([term]), index.scores([term]))
+
+
+def test_an_index_that_finds_no_room_is_told_of(index: LexicalIndex, tmp_path: Path) -> None:
+    index.save(tmp_path / "whole")
+    sizes = {path.stat().st_size for path in (tmp_path / "whole").glob("*.npy")}
+    assert len(sizes) > 1
+    for size in sizes:
+        with file_size_limit(size - 1), pytest.raises(OSError, match=r"shorter|too large"):
+            index.save(tmp_path / f"below-{size}")
 
 
 @pytest.mark.parametrize("documents", [[["ord"]], [[], ["ord"]], [[], ["ord"], []]])

@@ -27,8 +27,12 @@ LAYERS: tuple[tuple[str, str], ...] = (
     ("the model's network", "bert"),
     ("the model, FAISS, BM25, PostgreSQL", "embedding vectors lexical reader postgres.database"),
     ("a second model, by setting", "reranking"),
-    ("token vectors, sums, writing to a folder", "tokens postgres.totals locking"),
+    (
+        "token vectors, sums, writing to a folder, reports as JSON",
+        "tokens postgres.totals locking report_json",
+    ),
     ("the index on disk, rows of the database", "store pieces postgres.details"),
+    ("what the model makes of many texts", "encodings"),
     ("settings, ingest, measuring", "settings build metrics logs"),
     ("what search asks of a store, documents made reports", "retrieval adding"),
     (

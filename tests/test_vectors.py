@@ -161,3 +161,27 @@ def test_a_file_that_is_no_index_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(bytes(1000))
     with pytest.raises(DamagedIndexError):
         VectorIndex.mapped(tmp_path / "x")
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_both_ends_are_the_nearest_and_the_farthest(
+    many: np.ndarray, graph: VectorIndex, exact: bool
+) -> None:
+    index = VectorIndex.build(many, flat_up_to=len(many)) if exact else graph
+    found = 0
+    for question in many[::300]:
+        ranked = np.argsort(-(many @ question), kind="stable")
+        near, far = index.ends(question, 20, 30)
+        assert (len(near), len(far)) == (20, 30)
+        found += len(np.intersect1d(near, ranked[:20])) + len(np.intersect1d(far, ranked[-30:]))
+        assert (many[far] @ question).max() < (many[near] @ question).min()
+        assert (np.diff(many[near] @ question) <= 1e-6).all()
+        assert (np.diff(many[far] @ question) >= -1e-6).all()
+    assert found == 500 if exact else found >= 450
+
+
+def test_ends_of_few_vectors_are_all_of_them(vectors: np.ndarray) -> None:
+    near, far = VectorIndex.build(vectors).ends(vectors[0], 50, 60)
+    assert near.tolist() == far.tolist()[::-1]
+    assert sorted(near.tolist()) == list(range(len(WORDS)))
+    assert [len(rows) for rows in VectorIndex.build(vectors).ends(vectors[0], 0, 1)] == [0, 1]

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import datetime
-import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tryghed_search import chunking, danish, outline, reader_questions, store
+from tryghed_search import chunking, danish, encodings, outline, reader_questions, store
+from tryghed_search.encodings import Encodings
 from tryghed_search.errors import OutlineError
 from tryghed_search.lexical import LexicalIndex
 from tryghed_search.locking import writing
 from tryghed_search.passages import Passage, Report
-from tryghed_search.pieces import Kind, Pieces, cut
+from tryghed_search.pieces import Kind, Pieces
 from tryghed_search.reader_questions import ReaderQuestions
-from tryghed_search.tokens import TokenVectors, sentence_numbers
+from tryghed_search.tokens import TokenSum, TokenVectors, sentence_numbers
 from tryghed_search.vectors import VectorIndex
 
 if TYPE_CHECKING:
@@ -30,8 +30,7 @@ TEXT, OUTLINE, QUESTIONS = "report.txt", "outline.toml", "questions.toml"
 ENCODED = "encoded"
 """The folder in the index's with what earlier ingests have embedded."""
 
-Progress = Callable[[int, int], None]
-"""Called with how many texts are embedded and how many there are."""
+Progress = encodings.Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +114,11 @@ def encode(
     What is among the ``kept`` pieces is taken from there, and what is not is kept there.
     ``progress`` counts the texts that are embedded now.
     """
+    return list(Encodings(_work(sources), encoder, progress, kept))
+
+
+def _work(sources: Sequence[Source]) -> list[tuple[Kind, list[str]]]:
+    """The texts of all reports, in ``vector_rows``' order, in runs of one kind and report."""
     reports = [source.report for source in sources]
     asked = {k: v for source in sources for k, v in source.reader_questions.items()}
     given = [[asked[p.id] for p in report.passages if p.id in asked] for report in reports]
@@ -126,12 +130,11 @@ def encode(
     ]
     answered = [[question for g in some for question, _ in g.answered] for some in given]
     unanswered = [[question for g in some for question in g.unanswered] for some in given]
-    work: list[tuple[Kind, list[str]]] = [
+    return [
         *(("passage", texts) for texts in passage_texts),
         *(("sentence", texts) for texts in sentences),
         *(("question", texts) for texts in (*answered, *unanswered)),
     ]
-    return _encoded(work, encoder, progress, kept)
 
 
 def embed(
@@ -139,70 +142,41 @@ def embed(
     encoder: Encoder,
     progress: Progress | None = None,
     kept: Pieces | None = None,
+    token_vectors: Path | None = None,
 ) -> store.Contents:
     """Embed every passage, sentence and reader question and put the index together.
 
-    ``kept`` and ``progress`` are those of ``encode``.
+    ``kept`` and ``progress`` are those of ``encode``. Token vectors, which are most of it, are
+    written to the file ``token_vectors`` where it is named: then, with ``kept``, no more than
+    a piece of them is in memory.
     """
     reports = tuple(source.report for source in sources)
     passages = [passage for report in reports for passage in report.passages]
     asked = {k: v for source in sources for k, v in source.reader_questions.items()}
-    every = encode(sources, encoder, progress, kept)
-    encoded = every[: len(passages)]
+    every = Encodings(_work(sources), encoder, progress, kept)
+    pooled = np.empty((len(every), encoder.identity.dimension), np.float32)
+    token_sum = TokenSum(encoder.identity.dimension)
+    sentences: list[npt.NDArray[np.int32]] = []
+    for row, encoded in enumerate(every):
+        pooled[row] = encoded.pooled
+        if row < len(passages):
+            passage = passages[row]
+            starts = encoded.spans[:, 0] - len(heading_path(passage)) - 2
+            sentences.append(sentence_numbers(starts, passage.sentences))
+            token_sum.add(encoded)
+    tokens = TokenVectors.build(every.passages(), sentences, token_sum.mean, token_vectors)
     words = vocabulary(passages)
     return store.Contents(
         reports=reports,
         municipalities=all_spellings(source.municipalities for source in sources),
         reader_questions={passage: given.suggest for passage, given in asked.items()},
-        vectors=VectorIndex.build(np.stack([e.pooled for e in every])),
+        vectors=VectorIndex.build(pooled),
         rows=vector_rows(passages, asked),
-        tokens=TokenVectors.build(
-            encoded,
-            [
-                sentence_numbers(e.spans[:, 0] - len(heading_path(p)) - 2, p.sentences)
-                for p, e in zip(passages, encoded, strict=True)
-            ],
-        ),
+        tokens=tokens,
         words=LexicalIndex.build(word_terms(passages, words)),
-        grams=LexicalIndex.build([danish.grams(with_headings(p)) for p in passages]),
+        grams=LexicalIndex.build(danish.grams(with_headings(p)) for p in passages),
         vocabulary=words,
     )
-
-
-def _encoded(
-    work: Sequence[tuple[Kind, Sequence[str]]],
-    encoder: Encoder,
-    progress: Progress | None,
-    kept: Pieces | None,
-) -> list[Encoded]:
-    """The encodings of all texts, in their order; finished pieces are kept at once."""
-    pieces = [(kind, texts) for kind, every in work for texts in cut(every)]
-    found = [kept.find(kind, texts) if kept else None for kind, texts in pieces]
-    missing = [number for number, encoded in enumerate(found) if encoded is None]
-    # Long and short texts mixed, so that what is left takes as long as what is done tells.
-    missing.sort(key=lambda number: hashlib.sha256(pieces[number][1][0].encode()).digest())
-    total, done = sum(len(pieces[number][1]) for number in missing), 0
-
-    def report_progress(more: int) -> None:
-        nonlocal done
-        done += more
-        if progress is not None:
-            progress(done, total)
-
-    for number in missing:
-        kind, texts = pieces[number]
-        encode = encoder.encode_reader_questions if kind == "question" else encoder.encode_documents
-        encoded = encode(texts, report_progress)
-        if kind != "passage":
-            encoded = [_without_tokens(e) for e in encoded]
-        if kept:
-            kept.keep(kind, texts, encoded)
-        found[number] = encoded
-    return [e for encoded in found for e in encoded or ()]
-
-
-def _without_tokens(encoded: Encoded) -> Encoded:
-    return replace(encoded, tokens=encoded.tokens[:0], ids=encoded.ids[:0], spans=encoded.spans[:0])
 
 
 def all_spellings(
@@ -246,10 +220,10 @@ def vocabulary(passages: Iterable[Passage]) -> dict[str, int]:
     return counts
 
 
-def word_terms(passages: Sequence[Passage], vocabulary: Mapping[str, int]) -> list[list[str]]:
+def word_terms(passages: Iterable[Passage], vocabulary: Mapping[str, int]) -> Iterator[list[str]]:
     """Each passage's index terms: stems and compound parts of its text."""
     compounds = danish.compound_parts(vocabulary)
-    return [danish.terms(passage.text, compounds) for passage in passages]
+    return (danish.terms(passage.text, compounds) for passage in passages)
 
 
 def build_index(
@@ -271,10 +245,20 @@ def rebuild(
     """
     sources = read_reports(reports)
     with writing(index):
-        encoder = load()
-        kept = Pieces(index / ENCODED, encoder.identity)
-        contents = embed(sources, encoder, progress, kept)
+        return write(sources, index, load(), progress)
+
+
+def write(
+    sources: Sequence[Source], index: Path, encoder: Encoder, progress: Progress | None = None
+) -> store.Manifest:
+    """Embed what is new and write the index, for one who holds its folder (``locking.writing``).
+
+    Raises ``OSError`` when it cannot be written.
+    """
+    kept = Pieces(index / ENCODED, encoder.identity)
+    with store.unfinished(index) as generation:
+        contents = embed(sources, encoder, progress, kept, generation / store.TOKEN_VECTORS)
         built = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        manifest = store.write_held(index, contents, encoder.identity, built)
-        kept.tidy()
+        manifest = store.finish(generation, contents, encoder.identity, built)
+    kept.tidy()
     return manifest

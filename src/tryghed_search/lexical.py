@@ -5,8 +5,9 @@ BM25 as in Lucene (Robertson & Zaragoza 2009; variants in Kamphuis et al. 2020).
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,13 +30,19 @@ class LexicalIndex:
         self._size = size
 
     @classmethod
-    def build(cls, documents: Sequence[Sequence[str]]) -> LexicalIndex:
-        """An index of ``documents``, each its terms in order."""
+    def build(cls, documents: Iterable[Sequence[str]]) -> LexicalIndex:
+        """An index of ``documents``, each its terms in order; they are gone through once."""
         import bm25s
 
-        retriever = bm25s.BM25(k1=K1, b=B, method="lucene")
-        retriever.index([list(terms) for terms in documents], show_progress=False)
-        return cls(retriever, len(documents))
+        numbers: dict[str, int] = {}
+        # Four bytes a term: as texts they would be more than all else that is made of a document.
+        ids = [
+            array("i", [numbers.setdefault(term, len(numbers)) for term in terms])
+            for terms in documents
+        ]
+        retriever = bm25s.BM25(k1=K1, b=B, method="lucene", csc_backend="scipy")
+        retriever.index((ids, numbers or {"": 0}), show_progress=False)
+        return cls(retriever, len(ids))
 
     @classmethod
     def load(cls, folder: Path, size: int, mapped: bool = False) -> LexicalIndex:
@@ -49,8 +56,13 @@ class LexicalIndex:
         return cls(retriever, size)
 
     def save(self, folder: Path) -> None:
-        """Write the index as plain arrays and JSON into ``folder``."""
+        """Write the index as plain arrays and JSON into ``folder``; ``OSError`` if that fails."""
         self._retriever.save(folder, allow_pickle=False, show_progress=False)
+        for path in folder.glob("*.npy"):
+            try:
+                np.load(path, mmap_mode="r", allow_pickle=False)
+            except ValueError:  # numpy does not see that the last bytes found no room
+                raise OSError(f"{path.name} is shorter than what was written") from None
 
     def scores(self, terms: Sequence[str]) -> npt.NDArray[np.float32]:
         """The BM25 score of every document, (n,) float32, 0 or more; terms count as often as given.

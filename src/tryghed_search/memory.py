@@ -113,8 +113,25 @@ class LikelyPassages:
     def candidates(self, queries: Sequence[Query], wanted: Sequence[Filters]) -> Candidates:
         """The best of all and of each of ``wanted``, and a sample of the rest."""
         selected = [self._selected(filters) for filters in dict.fromkeys((Filters(), *wanted))]
-        found = [self._best(query, chosen) for query in queries for chosen in selected]
-        rest = np.concatenate([self._sample, *(self._ends(query) for query in queries)])
+        ends = [
+            self._contents.vectors.ends(query.vector, retrieval.NEAREST, retrieval.FARTHEST)
+            for query in queries
+        ]
+        found = [
+            self._best(query, near, chosen)
+            for query, (near, _) in zip(queries, ends, strict=True)
+            for chosen in selected
+        ]
+        rest = np.concatenate(
+            [
+                self._sample,
+                *(
+                    self._owners(rows)
+                    for near, far in ends
+                    for rows in (near[: retrieval.ENDS], far)
+                ),
+            ]
+        )
         numbers = np.unique(np.concatenate([rest, *found]))
         raw = self._scored(queries, numbers)
         among = [chosen[0][numbers] for chosen in selected if chosen is not None]
@@ -123,13 +140,11 @@ class LikelyPassages:
         passages = [self._passages[number] for number in numbers[kept]]
         return Candidates(passages, late, tuple(narrowed(own, kept) for own in raw))
 
-    def _ends(self, query: Query) -> npt.NDArray[np.int64]:
-        """Numbers of the passages that have most and least to do with a text."""
-        search = self._contents.vectors.search
-        near, _ = search(query.vector, retrieval.ENDS)
-        far, _ = search(-query.vector, retrieval.FARTHEST)
-        rows = np.concatenate([near, far])
-        return np.asarray(self._contents.rows[rows, 0], dtype=np.int64)
+    def _owners(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Numbers of the passages that rows are of, in the rows' order, each once."""
+        owners = self._contents.rows[rows, 0].astype(np.int64)
+        first = np.unique(owners, return_index=True)[1]
+        return np.asarray(owners[np.sort(first)])
 
     def _scored(self, queries: Sequence[Query], numbers: npt.NDArray[np.int64]) -> list[RawScores]:
         """The exact scores of some passages for each query."""
@@ -148,14 +163,19 @@ class LikelyPassages:
             for query, own in zip(queries, cosines.T, strict=True)
         ]
 
-    def _best(self, query: Query, selected: Selected | None) -> npt.NDArray[np.int64]:
-        """Numbers of the passages that vectors, words and n-grams put forward."""
+    def _best(
+        self, query: Query, nearest: npt.NDArray[np.int64], selected: Selected | None
+    ) -> npt.NDArray[np.int64]:
+        """Numbers of the passages that vectors, words and n-grams put forward.
+
+        ``nearest`` are the rows nearest of all.
+        """
         allowed, among = selected or (None, None)
-        rows, _ = self._contents.vectors.search(query.vector, retrieval.NEAREST, among)
-        nearest = dict.fromkeys(self._contents.rows[rows, 0].tolist())
+        if among is not None:
+            nearest, _ = self._contents.vectors.search(query.vector, retrieval.NEAREST, among)
         return np.concatenate(
             [
-                np.array(list(nearest)[: retrieval.BEST], dtype=np.int64),
+                self._owners(nearest)[: retrieval.BEST],
                 self._contents.words.best(query.terms, retrieval.BEST, allowed),
                 self._contents.grams.best(query.grams, retrieval.BEST, allowed),
             ]

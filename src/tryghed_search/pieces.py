@@ -71,23 +71,28 @@ class Pieces:
         self._used: set[str] = set()
         self._keeps = True
 
+    def has(self, kind: Kind, texts: Sequence[str]) -> bool:
+        """Whether what the texts were encoded to is kept and whole."""
+        return self._read(self._name(kind, texts)) is not None
+
     def find(self, kind: Kind, texts: Sequence[str]) -> list[Encoded] | None:
         """What the texts were encoded to, or None if that is not kept, or no longer whole."""
-        name = self._name(kind, texts)
+        kept = self._read(self._name(kind, texts))
+        if kept is None:
+            return None
         try:
-            data = (self._folder / name).read_bytes()
-            digest, kept = data[:_DIGEST], data[_DIGEST:]
-            if digest != _digest(name, kept):
-                return None
             with np.load(io.BytesIO(kept), allow_pickle=False) as arrays:
                 return self._apart({key: arrays[key] for key in arrays.files}, len(texts))
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        except (ValueError, KeyError, zipfile.BadZipFile):
             return None
 
-    def keep(self, kind: Kind, texts: Sequence[str], encoded: Sequence[Encoded]) -> None:
-        """Keep what the texts were encoded to, in one step; where that fails, go on without."""
+    def keep(self, kind: Kind, texts: Sequence[str], encoded: Sequence[Encoded]) -> bool:
+        """Keep what the texts were encoded to, in one step; where that fails, go on without.
+
+        Returns whether it is kept.
+        """
         if not self._keeps:
-            return
+            return False
         name = self._name(kind, texts)
         buffer = io.BytesIO()
         np.savez(
@@ -115,6 +120,7 @@ class Pieces:
                 self._folder,
                 error.strerror or os.strerror(error.errno or 0),
             )
+        return self._keeps
 
     def tidy(self) -> None:
         """Remove every piece that has been neither found nor kept since this was made."""
@@ -130,6 +136,15 @@ class Pieces:
         name = f"{hashlib.sha256(of.encode()).hexdigest()}.npz"
         self._used.add(name)
         return name
+
+    def _read(self, name: str) -> memoryview | None:
+        """What a file keeps; None if it is not as it was written."""
+        try:
+            data = memoryview((self._folder / name).read_bytes())
+        except OSError:
+            return None
+        digest, kept = data[:_DIGEST], data[_DIGEST:]
+        return kept if digest == _digest(name, kept) else None
 
     def _apart(self, arrays: dict[str, npt.NDArray[Any]], count: int) -> list[Encoded]:
         """The arrays as one encoding for each text; ``ValueError`` if they are others."""
@@ -154,5 +169,7 @@ class Pieces:
         ]
 
 
-def _digest(name: str, kept: bytes) -> bytes:
-    return hashlib.sha256(name.encode() + kept).digest()
+def _digest(name: str, kept: bytes | memoryview) -> bytes:
+    digest = hashlib.sha256(name.encode())
+    digest.update(kept)
+    return digest.digest()

@@ -19,17 +19,17 @@ checked: FAISS and numpy do not notice every damage. Nothing is unpickled.
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tryghed_search import report_json
 from tryghed_search.bundled import sha256_of
 from tryghed_search.embedding import ModelIdentity
 from tryghed_search.errors import (
@@ -39,8 +39,8 @@ from tryghed_search.errors import (
 )
 from tryghed_search.lexical import LexicalIndex
 from tryghed_search.locking import sync, writing
-from tryghed_search.passages import Block, Passage, Report, Section
-from tryghed_search.tokens import TokenVectors
+from tryghed_search.passages import Passage, Report
+from tryghed_search.tokens import TokenVectors, write_array
 from tryghed_search.vectors import FLAT_UP_TO, VectorIndex
 
 if TYPE_CHECKING:
@@ -53,8 +53,11 @@ FORMAT = 3
 PASSAGE, SENTENCE, ANSWERED, UNANSWERED = 0, 1, 2, 3
 """What a vector is of, the second column of ``rows``: the last two, of a reader question."""
 
+TOKEN_VECTORS = "tokens-vectors.npy"  # noqa: S105 no secret
+"""The file of a generation that most of what the model has made goes into."""
 _REPORTS, _VOCABULARY = "reports.json", "vocabulary.json"
 _VECTORS, _ROWS = "vectors.faiss", "rows.npy"
+report_from = report_json.report_from
 _REBUILD = "Rebuild it with 'tryghed-search ingest'."
 
 
@@ -105,22 +108,34 @@ def write(folder: Path, contents: Contents, model: ModelIdentity, built: str) ->
 
     Raises ``IndexWriteError`` when that fails; what was there before then stays in force.
     """
-    with writing(folder):
-        return write_held(folder, contents, model, built)
+    with writing(folder), unfinished(folder) as generation:
+        return finish(generation, contents, model, built)
 
 
-def write_held(folder: Path, contents: Contents, model: ModelIdentity, built: str) -> Manifest:
-    """As ``write``, for one who holds the folder already (``locking.writing``).
+@contextlib.contextmanager
+def unfinished(folder: Path) -> Iterator[Path]:
+    """A folder for a new generation, for one who holds ``folder`` (``locking.writing``).
 
-    Raises ``OSError`` when it fails.
+    It is put in force by ``finish``, and removed where that does not come about. ``OSError`` where
+    it cannot be made.
     """
-    unfinished = Path(tempfile.mkdtemp(prefix="unfinished-", dir=folder))
+    generation = Path(tempfile.mkdtemp(prefix="unfinished-", dir=folder))
     try:
-        manifest = _write_generation(folder, unfinished, contents, model, built)
-        _switch(folder, manifest)
+        yield generation
     except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        shutil.rmtree(generation, ignore_errors=True)
         raise
+
+
+def finish(generation: Path, contents: Contents, model: ModelIdentity, built: str) -> Manifest:
+    """Write the contents into an ``unfinished`` generation and switch to it.
+
+    Token vectors that were written there already (``TOKEN_VECTORS``) are left as they are. Raises
+    ``OSError`` when it fails.
+    """
+    folder = generation.parent
+    manifest = _write_generation(folder, generation, contents, model, built)
+    _switch(folder, manifest)
     _tidy(folder, manifest.folder)
     return manifest
 
@@ -128,14 +143,16 @@ def write_held(folder: Path, contents: Contents, model: ModelIdentity, built: st
 def _write_generation(
     folder: Path, unfinished: Path, contents: Contents, model: ModelIdentity, built: str
 ) -> Manifest:
-    reports = {
-        "reports": [asdict(report) for report in contents.reports],
-        "municipalities": contents.municipalities,
-        "reader_questions": contents.reader_questions,
-    }
-    _write_json(unfinished / _REPORTS, reports)
-    _write_json(unfinished / _VOCABULARY, contents.vocabulary)
-    (unfinished / _VECTORS).write_bytes(contents.vectors.to_bytes())
+    with (unfinished / _REPORTS).open("w", encoding="utf-8") as file:
+        file.writelines(
+            report_json.parts(
+                contents.reports,
+                municipalities=contents.municipalities,
+                reader_questions=contents.reader_questions,
+            )
+        )
+    (unfinished / _VOCABULARY).write_text(report_json.text(contents.vocabulary), encoding="utf-8")
+    contents.vectors.write(unfinished / _VECTORS)
     _write_array(unfinished / _ROWS, contents.rows)
     for field in fields(TokenVectors):
         name = field.name
@@ -172,14 +189,10 @@ def _write_generation(
     return Manifest(FORMAT, built, generation.name, model, counts, vectors, files)
 
 
-def _write_json(path: Path, value: object) -> None:
-    path.write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
-
-
 def _write_array(path: Path, array: npt.NDArray[Any]) -> None:
-    buffer = io.BytesIO()
-    np.save(buffer, array, allow_pickle=False)
-    path.write_bytes(buffer.getvalue())
+    if isinstance(array, np.memmap) and Path(str(array.filename)) == path:
+        return  # is what was written there
+    write_array(path, [array], array.dtype, array.shape)
 
 
 def _switch(folder: Path, manifest: Manifest) -> None:
@@ -331,7 +344,7 @@ def _check_counts(folder: Path, manifest: Manifest, contents: Contents) -> None:
 
 
 def _read(generation: Path, manifest: Manifest) -> Contents:
-    data = json.loads((generation / _REPORTS).read_text(encoding="utf-8"))
+    reports, data = report_json.read((generation / _REPORTS).read_text(encoding="utf-8"))
     mapped = manifest.counts["vectors"] > FLAT_UP_TO
     tokens = {
         field.name: np.load(
@@ -343,7 +356,7 @@ def _read(generation: Path, manifest: Manifest) -> Contents:
     }
     vectors, passages = generation / _VECTORS, manifest.counts["passages"]
     return Contents(
-        reports=tuple(report_from(report) for report in data["reports"]),
+        reports=reports,
         municipalities={name: tuple(v) for name, v in data["municipalities"].items()},
         reader_questions=data["reader_questions"],
         vectors=VectorIndex.mapped(vectors)
@@ -355,26 +368,3 @@ def _read(generation: Path, manifest: Manifest) -> Contents:
         grams=LexicalIndex.load(generation / "grams", passages, mapped),
         vocabulary=json.loads((generation / _VOCABULARY).read_text(encoding="utf-8")),
     )
-
-
-def _tuples(value: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON's lists as the tuples that the dataclasses hold."""
-    return {
-        key: tuple(tuple(v) if isinstance(v, list) else v for v in item)
-        if isinstance(item, list)
-        else item
-        for key, item in value.items()
-    }
-
-
-def report_from(data: Mapping[str, Any]) -> Report:
-    """The report that ``dataclasses.asdict`` and JSON have made plain."""
-    sections = tuple(Section(**_tuples(section)) for section in data["sections"])
-    passages = tuple(
-        Passage(
-            **{**_tuples(passage), "blocks": tuple(Block(**block) for block in passage["blocks"])}
-        )
-        for passage in data["passages"]
-    )
-    examples = tuple((language, question) for language, question in data.get("examples", ()))
-    return Report(**{**data, "sections": sections, "passages": passages, "examples": examples})

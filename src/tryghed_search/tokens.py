@@ -8,15 +8,17 @@ is in the corpus.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tryghed_search import ranking
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy.typing as npt
 
     from tryghed_search.embedding import Encoded
@@ -42,20 +44,43 @@ class TokenVectors:
 
     @classmethod
     def build(
-        cls, encoded: Sequence[Encoded], sentences: Sequence[npt.NDArray[np.int32]]
+        cls,
+        encoded: Iterable[Encoded],
+        sentences: Sequence[npt.NDArray[np.int32]],
+        mean: npt.NDArray[np.float32] | None = None,
+        into: Path | None = None,
     ) -> TokenVectors:
-        """From the passages' encodings and, for each token, the sentence that it stands in."""
-        total = sum(len(e.ids) for e in encoded)
-        mean = np.zeros(encoded[0].pooled.shape[0], np.float32)
-        for e in encoded:  # row by row, as numpy adds up the rows of one array
-            mean = np.add.reduce(np.concatenate([mean[None], e.tokens]), axis=0)
-        mean /= np.float32(max(1, total))
-        return cls.joined(
-            # One passage at a time: all of them in float32 once more may be more than there is.
-            [unit(e.tokens - mean).astype(np.float16) for e in encoded],
-            [e.ids for e in encoded],
-            sentences,
-            mean,
+        """From the passages' encodings and, for each token, the sentence that it stands in.
+
+        ``encoded`` is gone through once, or twice where ``mean`` (``TokenSum``) is not given. With
+        ``into`` the vectors are written to that file as numpy's, one passage after another, and
+        mapped into memory; ``OSError`` where that fails.
+        """
+        if mean is None:
+            mean = TokenSum.of(encoded).mean
+        bounds = np.concatenate([[0], np.cumsum([len(some) for some in sentences])])
+        shape = int(bounds[-1]), len(mean)
+        ids = np.empty(shape[0], np.int32)
+
+        def centred() -> Iterator[npt.NDArray[np.float16]]:
+            """One passage at a time: all of them in float32 once more may be more than there is."""
+            for e, start, end in zip(encoded, bounds[:-1], bounds[1:], strict=True):
+                ids[start:end] = e.ids
+                yield unit(e.tokens - mean).astype(np.float16)
+
+        if into is None:
+            vectors = np.empty(shape, np.float16)
+            for some, start, end in zip(centred(), bounds[:-1], bounds[1:], strict=True):
+                vectors[start:end] = some
+        else:
+            write_array(into, centred(), np.dtype(np.float16), shape)
+            vectors = np.load(into, mmap_mode="r", allow_pickle=False)
+        return cls(
+            vectors=vectors,
+            ids=ids,
+            sentences=np.concatenate(sentences).astype(np.int32),
+            bounds=bounds.astype(np.int64),
+            mean=mean,
         )
 
     @classmethod
@@ -75,6 +100,35 @@ class TokenVectors:
             bounds=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
             mean=mean,
         )
+
+
+class TokenSum:
+    """The running sum of token vectors, row by row, as numpy adds up the rows of one array."""
+
+    def __init__(self, dimension: int) -> None:
+        self._sum = np.zeros(dimension, np.float32)
+        self._count = 0
+
+    @classmethod
+    def of(cls, encoded: Iterable[Encoded]) -> TokenSum:
+        """The sum over some passages, at least one."""
+        made: TokenSum | None = None
+        for e in encoded:
+            made = made or cls(len(e.pooled))
+            made.add(e)
+        if made is None:
+            raise ValueError("there are no passages")
+        return made
+
+    def add(self, encoded: Encoded) -> None:
+        """Count one passage more; the order of passages decides the last bits."""
+        self._sum = np.add.reduce(np.concatenate([self._sum[None], encoded.tokens]), axis=0)
+        self._count += len(encoded.ids)
+
+    @property
+    def mean(self) -> npt.NDArray[np.float32]:
+        """(d,) float32; zeros where there are no tokens."""
+        return self._sum / np.float32(max(1, self._count))
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +252,24 @@ def sentence_numbers(
     for number, (start, end) in enumerate(sentences):
         numbers[(starts >= start) & (starts < end)] = number
     return numbers
+
+
+def write_array(
+    path: Path,
+    parts: Iterable[npt.NDArray[Any]],
+    dtype: np.dtype[Any],
+    shape: tuple[int, ...],
+) -> None:
+    """Write an array that comes in parts, as ``numpy.save`` writes it whole.
+
+    To a full disk that is an ``OSError``. ``numpy.save`` may lose the last bytes without a word,
+    and an array that is mapped would end the process.
+    """
+    described = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False}
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, described | {"shape": shape})
+        for part in parts:
+            file.write(np.ascontiguousarray(part).data)
 
 
 def unit(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

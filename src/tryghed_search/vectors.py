@@ -33,6 +33,8 @@ _PROBES = 200
 _ASIDE = 1.5
 """Length of the noise in a probe: a cosine of 0.55 with the vector that it is made of, as questions
 have with what answers them. Nearer ones are found too easily (docs/decisions.md)."""
+_AT_ONCE = 1 << 20
+"""Bytes that are handed on together when an index is written."""
 _FEW = 30_000
 """Rows of a selection that are compared one by one."""
 
@@ -116,6 +118,12 @@ class VectorIndex:
                 "The vectors cannot be read; rebuild the index with 'tryghed-search ingest'."
             ) from None
 
+    def write(self, path: Path) -> None:
+        """Write what ``to_bytes`` gives, without holding it; ``OSError`` where that fails."""
+        faiss = _faiss()
+        with path.open("wb") as file:
+            faiss.write_index(self._index, faiss.PyCallbackIOWriter(file.write, _AT_ONCE))
+
     def to_bytes(self) -> memoryview:
         """The index as FAISS serialises it."""
         faiss = _faiss()
@@ -170,6 +178,25 @@ class VectorIndex:
         found = rows[0] >= 0  # a graph may find fewer
         return rows[0][found], cosines[0][found]
 
+    def ends(
+        self, question: npt.NDArray[np.float32], nearest: int, farthest: int
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """The rows nearest to ``question`` and rows far from it, (k,) and (l,) int64, best first.
+
+        Of an index that is not ``exact`` the second are only among the farthest, so as to take
+        little time.
+        """
+        if self.exact:
+            cosines = self.cosines(question)
+            return _largest(cosines, nearest), _largest(-cosines, farthest)
+        faiss = _faiss()
+        _, rows = self._index.search(
+            np.ascontiguousarray(-question, dtype=np.float32)[None, :],
+            min(farthest, len(self)),
+            params=faiss.SearchParametersHNSW(efSearch=max(_SEARCH[0], farthest)),
+        )
+        return self.search(question, nearest)[0], rows[0][rows[0] >= 0]
+
     def _among(
         self, question: npt.NDArray[np.float32], count: int, among: npt.NDArray[np.int64]
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
@@ -197,6 +224,16 @@ class VectorIndex:
         found = np.empty(len(self), np.float32)
         found[rows] = cosines
         return found
+
+
+def _largest(values: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.int64]:
+    """Places of the ``count`` largest values, largest first; equals in their order."""
+    if count < len(values):
+        least = np.partition(values, -count)[-count] if count else np.inf
+        chosen = np.flatnonzero(values >= least)
+    else:
+        chosen = np.arange(len(values))
+    return np.asarray(chosen[np.argsort(-values[chosen], kind="stable")][:count], dtype=np.int64)
 
 
 def _probes(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

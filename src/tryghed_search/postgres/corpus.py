@@ -12,8 +12,8 @@ from tryghed_search import build
 from tryghed_search.errors import DatabaseError
 from tryghed_search.passages import Passage, Report
 from tryghed_search.postgres.schema import GRAM, TERM, WORD
+from tryghed_search.report_json import report_from
 from tryghed_search.retrieval import Corpus, known_filters
-from tryghed_search.store import report_from
 from tryghed_search.tokens import TokenStatistics
 
 if TYPE_CHECKING:
