@@ -41,7 +41,7 @@ LAYERS: tuple[tuple[str, str], ...] = (
     ),
     ("search, what is in force in the database", "search postgres.versions postgres.report"),
     ("what is written there and read once", "postgres.ingest postgres.corpus"),
-    ("what of it is asked", "postgres.asked"),
+    ("what of it is asked", "postgres.cosines"),
     ("what of it is found", "postgres.likely"),
     ("search in the database", "postgres.search"),
     ("measuring, where reports are kept", "evaluation beir stores headers feedback"),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,17 +32,27 @@ class LexicalIndex:
     @classmethod
     def build(cls, documents: Iterable[Sequence[str]]) -> LexicalIndex:
         """An index of ``documents``, each its terms in order; they are gone through once."""
-        import bm25s
-
         numbers: dict[str, int] = {}
         # Four bytes a term: as texts they would be more than all else that is made of a document.
         ids = [
             array("i", [numbers.setdefault(term, len(numbers)) for term in terms])
             for terms in documents
         ]
+        return cls.of_numbers(ids, numbers)
+
+    @classmethod
+    def of_numbers(
+        cls, documents: Sequence[Sequence[int]], numbers: Mapping[str, int]
+    ) -> LexicalIndex:
+        """An index of documents that are given as the numbers of their terms.
+
+        ``numbers`` has every term's, all from 0 on.
+        """
+        import bm25s
+
         retriever = bm25s.BM25(k1=K1, b=B, method="lucene", csc_backend="scipy")
-        retriever.index((ids, numbers or {"": 0}), show_progress=False)
-        return cls(retriever, len(ids))
+        retriever.index((documents, dict(numbers) or {"": 0}), show_progress=False)
+        return cls(retriever, len(documents))
 
     @classmethod
     def load(cls, folder: Path, size: int, mapped: bool = False) -> LexicalIndex:
@@ -114,10 +124,11 @@ class LexicalIndex:
         return found
 
     def _places(self, terms: Sequence[str]) -> list[tuple[int, int, int]]:
-        """Where the documents of each known term begin and end, and how often it is given."""
+        """Where each term's documents begin and end, if there are any; how often it is given."""
         bounds = self._retriever.scores["indptr"]
         given = Counter(self._retriever.vocab_dict[term] for term in terms if term in self)
-        return [(int(bounds[n]), int(bounds[n + 1]), times) for n, times in given.items()]
+        places = ((int(bounds[n]), int(bounds[n + 1]), times) for n, times in given.items())
+        return [place for place in places if place[0] < place[1]]
 
     @property
     def _documents(self) -> npt.NDArray[np.int32]:

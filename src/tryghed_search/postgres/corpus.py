@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ import numpy as np
 
 from tryghed_search import build
 from tryghed_search.errors import DatabaseError
+from tryghed_search.lexical import LexicalIndex
 from tryghed_search.passages import Passage, Report
 from tryghed_search.postgres.schema import GRAM, TERM, WORD
 from tryghed_search.report_json import report_from
@@ -38,9 +40,10 @@ class Loaded:
     """Of the reports, by the case-folded id."""
     centres: Mapping[int, npt.NDArray[np.float32]]
     """By the report's key."""
-    terms: Mapping[str, int]
-    grams: Mapping[str, int]
-    """Numbers of index terms and n-grams."""
+    words: LexicalIndex
+    """Over the passages' index terms."""
+    grams: LexicalIndex
+    """Over their n-grams."""
 
     def places(
         self, numbers: npt.NDArray[np.int64] | Sequence[int]
@@ -97,6 +100,8 @@ class Loaded:
         ):
             ids[field][term] = number
         every_number = np.array([n for key in keys for n in numbers[key]], dtype=np.int64)
+        every_place = {int(number): place for place, number in enumerate(every_number)}
+        words, grams = cls._lexical(connection, keys, every_place, ids)
         counts = version.totals.terms
         tokens = np.flatnonzero(version.totals.tokens)
         statistics = TokenStatistics(
@@ -125,6 +130,44 @@ class Loaded:
             by_number=np.argsort(every_number, kind="stable"),
             keys={report.id.casefold(): key for report, key in zip(reports, keys, strict=True)},
             centres={key: centre for key, (_, centre) in bodies.items()},
-            terms=ids[TERM],
-            grams=ids[GRAM],
+            words=words,
+            grams=grams,
         )
+
+    @staticmethod
+    def _lexical(
+        connection: Connection,
+        keys: Sequence[int],
+        places: Mapping[int, int],
+        ids: Mapping[int, Mapping[str, int]],
+    ) -> tuple[LexicalIndex, LexicalIndex]:
+        """Word search over index terms and n-grams; ``places`` has the passages' by number."""
+        fields = (TERM, GRAM)
+        # In the database all terms are numbered together.
+        renumbered = {field: {term: n for n, term in enumerate(ids[field])} for field in fields}
+        highest = max((max(ids[field].values(), default=0) for field in fields), default=0)
+        new = np.full(highest + 1, -1, np.int32)
+        for field in fields:
+            numbers = np.fromiter(ids[field].values(), np.int64, len(ids[field]))
+            new[numbers] = np.arange(len(numbers), dtype=np.int32)
+        documents: tuple[list[Sequence[int]], ...] = tuple([()] * len(places) for _ in fields)
+        found = 0
+        for passage, sizes, terms in connection.execute(
+            "SELECT passage, sizes, terms FROM details WHERE report = ANY(%s)", (keys,), binary=True
+        ):
+            every = np.frombuffer(terms, np.int32)
+            if len(every) != 2 * sum(sizes[1:]):
+                raise ValueError("terms of another length")
+            found += 1
+            start = 0
+            for size, some in zip(sizes[1:], documents, strict=True):
+                own, counts = every[start : start + 2 * size].reshape(2, size)
+                some[places[passage]] = array("i", np.repeat(new[own], counts).tobytes())
+                start += 2 * size
+        if found != len(places):
+            raise ValueError(f"words of {found} passages of {len(places)}")
+        words, grams = (
+            LexicalIndex.of_numbers(some, renumbered[field])
+            for some, field in zip(documents, fields, strict=True)
+        )
+        return words, grams

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     import psycopg
-    from pgvector import SparseVector
     from psycopg_pool import ConnectionPool
 
     Connection = psycopg.Connection[tuple[Any, ...]]
@@ -280,22 +279,14 @@ def copy_rows(
 
 
 def takes_vectors(connection: Connection) -> None:
-    """Have arrays and sparse vectors written as pgvector's types, once it is there."""
+    """Have arrays written as pgvector's types, once it is there."""
     from pgvector.psycopg import register_vector
 
     register_vector(connection)
 
 
-def literal(vector: npt.NDArray[np.float32] | dict[int, float]) -> str:
-    """A vector, or numbers at their places, as a statement takes it on any connection."""
+def literal(vector: npt.NDArray[np.float32]) -> str:
+    """A vector as a statement takes it on any connection."""
     from pgvector import Vector
 
-    return sparse(vector).to_text() if isinstance(vector, dict) else Vector(vector).to_text()
-
-
-def sparse(values: dict[int, float]) -> SparseVector:
-    """Numbers at their places, counted from 1, as pgvector's sparse vector."""
-    from pgvector import SparseVector
-
-    # The most dimensions that pgvector allows, so that there is always room for another term.
-    return SparseVector({at - 1: value for at, value in values.items()}, 1_000_000_000)
+    return Vector(vector).to_text()

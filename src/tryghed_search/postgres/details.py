@@ -24,7 +24,7 @@ _AT_ONCE = 200
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """What of one passage is scored in this process."""
+    """What of one passage is compared with a question token by token."""
 
     ids: npt.NDArray[np.int32]
     """(t,) int32: its tokens, as in ``tokens.TokenVectors``."""
@@ -32,12 +32,6 @@ class Details:
     """(t,) int32: the same."""
     vectors: npt.NDArray[np.float16]
     """(t, d) float16: the same."""
-    terms: npt.NDArray[np.int32]
-    """(w,) int32: numbers of its index terms."""
-    term_counts: npt.NDArray[np.int32]
-    """(w,) int32: how often it holds each."""
-    grams: npt.NDArray[np.int32]
-    gram_counts: npt.NDArray[np.int32]
 
     @property
     def size(self) -> int:
@@ -46,24 +40,19 @@ class Details:
 
 
 def _details(
-    sizes: Sequence[int],
+    count: int,
     plain: bytes,
     tokens: bytes,
     centre: npt.NDArray[np.float32],
     wanted: npt.NDArray[np.float32],
 ) -> Details:
     """Rows of the table as they were written, the token vectors now seen from ``wanted``."""
-    t, w, g = sizes
-    ids, sentences, terms, term_counts, grams, gram_counts = np.split(
-        np.frombuffer(plain, np.int32), np.cumsum([t, t, w, w, g])
-    )
-    if len(gram_counts) != g:
-        raise ValueError("numbers of another length")
-    lengths = np.frombuffer(tokens, np.float32, t)[:, None]
-    vectors = np.frombuffer(tokens, np.float16, offset=4 * t).reshape(t, len(centre))
+    ids, sentences = np.frombuffer(plain, np.int32).reshape(2, count)
+    lengths = np.frombuffer(tokens, np.float32, count)[:, None]
+    vectors = np.frombuffer(tokens, np.float16, offset=4 * count).reshape(count, len(centre))
     if not np.array_equal(centre, wanted):
         vectors = unit(vectors * lengths + (centre - wanted)).astype(np.float16)
-    return Details(ids, sentences, vectors, terms, term_counts, grams, gram_counts)
+    return Details(ids, sentences, vectors)
 
 
 class Memory:
@@ -119,14 +108,15 @@ def fetch(
     missing = [number for number in numbers if number not in found]
     for start in range(0, len(missing), _AT_ONCE):
         rows = connection.execute(
-            "SELECT passage, report, sizes, numbers, tokens FROM details WHERE passage = ANY(%s)",
+            "SELECT passage, report, sizes[1], numbers, tokens FROM details"
+            " WHERE passage = ANY(%s)",
             (missing[start : start + _AT_ONCE],),
             binary=True,
         )
         try:
             fresh = {
-                number: _details(sizes, plain, tokens, centres[report], wanted)
-                for number, report, sizes, plain, tokens in rows
+                number: _details(count, plain, tokens, centres[report], wanted)
+                for number, report, count, plain, tokens in rows
             }
         except (ValueError, KeyError) as error:
             raise DatabaseError(

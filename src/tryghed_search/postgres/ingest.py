@@ -187,8 +187,8 @@ def publish(
     nearest = int(sums.sizes[1]) >= nearest_from or int(sums.sizes[2]) > ALL_TOKENS
     recall, effort = 1.0, 0
     if nearest:
-        schema.index_many(connection, model.dimension)
-    for table in ("passages", "vectors", "lexical", "details"):
+        schema.index_vectors(connection, model.dimension)
+    for table in ("passages", "vectors", "details"):
         connection.execute(f"ANALYZE {table}")
     if nearest:
         effort, recall = schema.measured(connection, model.dimension, least_recall)

@@ -88,9 +88,11 @@ MIGRATIONS: tuple[LiteralString, ...] = (
         recall real NOT NULL                -- share of the ten nearest that it finds
     );
     """,
-    # What many passages are found by is made once there are many: see index_many.
+    # Words and n-grams are weighed by who asks; all vectors share an index, see index_vectors.
     """
-    DROP INDEX IF EXISTS lexical_word_ids_idx, lexical_gram_ids_idx;
+    DROP TABLE lexical;
+    ALTER TABLE details ADD COLUMN terms bytea NOT NULL DEFAULT '';  -- int32: index terms, how
+                                            -- often each, n-grams, how often; no longer in numbers
     DO $$
     DECLARE name text;
     BEGIN
@@ -102,8 +104,6 @@ MIGRATIONS: tuple[LiteralString, ...] = (
         END LOOP;
     END
     $$;
-    -- Rows that fit are kept whole: taking the terms out of another table costs more than they do.
-    ALTER TABLE lexical SET (toast_tuple_target = 8160);
     -- hnsw.ef_search: how many vectors a search through the index keeps in view
     ALTER TABLE versions ADD COLUMN effort integer NOT NULL DEFAULT 0;
     """,
@@ -119,7 +119,6 @@ is used. It finds no more than that, and pgvector knows no more than 1,000."""
 LOOKING = (
     "SELECT set_config('hnsw.ef_search', %s, true),"
     " set_config('hnsw.iterative_scan', 'strict_order', true),"
-    # Comparing arrays row by row takes a hundred times what the planner thinks it does.
     " set_config('enable_seqscan', 'off', true)"
 )
 """What is set in a transaction that looks through indexes, with a place for the effort."""
@@ -128,7 +127,6 @@ _PROBES = 50
 _ASIDE = 1.5
 """Length of the noise in a probe, which makes it as far from a vector as questions are from what
 answers them; as in vectors.py."""
-_BY_TERMS: tuple[LiteralString, ...] = ("word_ids", "gram_ids")
 
 VERSION = len(MIGRATIONS)
 _LOCK = 0x7472796768656400
@@ -229,17 +227,12 @@ def hold(connection: Connection) -> bool:
     return bool(row and row[0])
 
 
-def index_many(connection: Connection, dimension: int) -> None:
-    """Have vectors of so many numbers, words and n-grams found through indexes.
+def index_vectors(connection: Connection, dimension: int) -> None:
+    """Have vectors of so many numbers found through an index, those to come as well.
 
-    Those to come as well. Each is made once, which takes as long as it takes. That over vectors
-    holds them with half the bits, which is enough for finding them.
+    It is made once, which takes as long as it takes, and holds vectors with half their bits, which
+    is enough for finding them.
     """
-    for column in _BY_TERMS:
-        connection.execute(
-            f"CREATE INDEX IF NOT EXISTS lexical_{column}_idx ON lexical USING gin ({column})"
-            " WITH (fastupdate = off)"
-        )
     connection.execute(
         f"CREATE INDEX IF NOT EXISTS vectors_{dimension} ON vectors USING hnsw"
         f" ((vector::halfvec({dimension})) halfvec_ip_ops) WITH (m = 16, ef_construction = 128)"

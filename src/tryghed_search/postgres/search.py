@@ -1,8 +1,9 @@
 """Search in PostgreSQL: what ``retrieval`` asks of a store of passages.
 
 Up to a number of vectors every passage is a candidate, and every vector is compared; above it those
-that ``likely`` finds. A candidate's scores are exact either way: cosines come from the database,
-word search and late interaction are computed here, over rows that are kept in memory.
+that ``likely`` finds. A candidate's scores are exact either way: cosines come from the database;
+words are weighed here, over what is read once of each passage, and token vectors compared here,
+over rows that are kept in memory.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ import numpy as np
 
 from tryghed_search.errors import BusyError, DatabaseLostError, OtherModelError
 from tryghed_search.passages import Filters
-from tryghed_search.postgres import totals, versions
-from tryghed_search.postgres.asked import COSINES, Asked
+from tryghed_search.postgres import cosines, versions
 from tryghed_search.postgres.corpus import Loaded
-from tryghed_search.postgres.details import Details, Memory, fetch, interaction
+from tryghed_search.postgres.database import literal
+from tryghed_search.postgres.details import Memory, fetch, interaction
 from tryghed_search.postgres.likely import Likely
 from tryghed_search.retrieval import Candidates, Query, RawScores
 from tryghed_search.store import Manifest
@@ -42,7 +43,7 @@ def load(
 ) -> tuple[Manifest, PostgresRetriever]:
     """The version in force, made with ``model``, ready to be asked.
 
-    ``megabytes`` is the memory for passages' token vectors and terms. Raises ``NoIndexError``,
+    ``megabytes`` is the memory for passages' token vectors. Raises ``NoIndexError``,
     ``OtherModelError``, ``DatabaseError`` or ``DatabaseLostError``.
     """
 
@@ -77,7 +78,7 @@ class PostgresRetriever:
         self._memory = memory
         self._passages = loaded.passages
         self._likely = Likely(version, loaded) if version.nearest else None
-        self._everything: tuple[list[Details], LateInteraction] | None = None
+        self._everything: LateInteraction | None = None
 
     @property
     def corpus(self) -> Corpus:
@@ -89,74 +90,45 @@ class PostgresRetriever:
 
         Raises ``BusyError`` when no host gives an answer, or none has this version.
         """
-        asked = [Asked(query, self.version, self._loaded) for query in queries]
 
         def read(connection: Connection) -> Candidates:
             if self._likely is None:
-                return self._all(connection, asked)
-            chosen, raw = self._likely.kept(connection, asked, wanted)
-            details, late = self._details(connection, chosen)
-            return Candidates(
-                passages=[self._passages[i] for i in chosen],
-                late=late,
-                raw=tuple(
-                    self._scores(one, own.rows, own.cosines, details)
-                    for one, own in zip(asked, raw, strict=True)
-                ),
-            )
+                return self._all(connection, queries)
+            chosen, raw = self._likely.kept(connection, queries, wanted)
+            late = self._late(connection, chosen)
+            return Candidates([self._passages[i] for i in chosen], late, tuple(raw))
 
         try:
             return self._database.read(read)
         except DatabaseLostError:
             raise BusyError(LOST) from None
 
-    def _all(self, connection: Connection, asked: Sequence[Asked]) -> Candidates:
+    def _all(self, connection: Connection, queries: Sequence[Query]) -> Candidates:
         """Every passage."""
         there = connection.execute(versions.IS_THERE, (self.version.number,))
         if there.fetchone() is None:
             raise DatabaseLostError("this host does not have what is asked for yet")
         every = np.arange(len(self._passages))
-        details, late = self._everything or self._details(connection, every)
+        late = self._everything or self._late(connection, every)
         # What all candidates are made into takes twice the room of what they are made from.
         if 3 * self._memory.used < self._memory.room:
-            self._everything = details, late
+            self._everything = late
         keys = list(self.version.keys)
+        statement = cosines.STATEMENT.format("report")
         raw = []
-        for one in asked:
-            cursor = connection.execute(COSINES.format("report"), (one.vector, keys), binary=True)
-            raw.append(self._scores(one, *one.cosines(cursor.fetchone(), every), details))
+        for query in queries:
+            given = (literal(query.vector), keys)
+            told = connection.execute(statement, given, binary=True).fetchone()
+            rows, values = cosines.rows(told, every, self._loaded)
+            words, grams = self._loaded.words, self._loaded.grams
+            raw.append(
+                RawScores(rows, values, words.scores(query.terms), grams.scores(query.grams))
+            )
         return Candidates(self._passages, late, tuple(raw))
 
-    def _details(
-        self, connection: Connection, chosen: npt.NDArray[np.int64]
-    ) -> tuple[list[Details], LateInteraction]:
+    def _late(self, connection: Connection, chosen: npt.NDArray[np.int64]) -> LateInteraction:
+        """Late interaction over the passages in these places."""
         loaded = self._loaded
         numbers = loaded.numbers[chosen].tolist()
         details = fetch(connection, self._memory, numbers, loaded.centres, self.version.centre)
-        return details, interaction(details, loaded.corpus.tokens)
-
-    def _scores(
-        self,
-        asked: Asked,
-        rows: npt.NDArray[np.int32],
-        cosines: npt.NDArray[np.float32],
-        details: Sequence[Details],
-    ) -> RawScores:
-        sizes = self.version.totals.sizes
-        passages = max(1, int(sizes[0]))
-        return RawScores(
-            rows=rows,
-            cosines=cosines,
-            words=totals.bm25(
-                asked.words,
-                [d.terms for d in details],
-                [d.term_counts for d in details],
-                sizes[3] / passages,
-            ),
-            grams=totals.bm25(
-                asked.grams,
-                [d.grams for d in details],
-                [d.gram_counts for d in details],
-                sizes[4] / passages,
-            ),
-        )
+        return interaction(details, loaded.corpus.tokens)

@@ -1,19 +1,17 @@
 """What is counted over reports: sums that one report can be added to or taken from.
 
-Scores rest on them (how rare a term is, how long a passage is on average), so that a new report
+Scores rest on them (the mean of token vectors, how rare a token is), so that a new report
 changes a few sums and not what is kept of every other one.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
-
-from tryghed_search.lexical import K1, B
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -26,8 +24,7 @@ class Totals:
     sizes: npt.NDArray[np.int64]
     """(6,) int64: passages, vectors, tokens, index terms, n-grams, sections."""
     terms: npt.NDArray[np.int64]
-    """(t,) int64 by number of the term: for a word how often it stands in the reports, for an index
-    term or n-gram in how many passages."""
+    """(t,) int64 by number of the word: how often it stands in the reports."""
     tokens: npt.NDArray[np.int64]
     """(v,) int64 by number of the token: in how many passages it stands."""
     token_sum: npt.NDArray[np.float64]
@@ -97,39 +94,3 @@ def _added(
         counts = np.concatenate([counts, np.zeros(int(at[-1]) + 1, np.int64)])
     counts[at] += values
     return counts
-
-
-def saturated(
-    counts: npt.NDArray[np.int32], length: float | npt.NDArray[np.float64], average: float
-) -> npt.NDArray[np.float64]:
-    """What a term's count in a passage of that many terms is worth, from 0 to 1."""
-    return np.asarray(counts / (K1 * ((1 - B) + B * length / max(average, 1e-9)) + counts))
-
-
-def bm25(
-    weights: Mapping[int, float],
-    ids: Sequence[npt.NDArray[np.int32]],
-    counts: Sequence[npt.NDArray[np.int32]],
-    average: float,
-) -> npt.NDArray[np.float32]:
-    """The BM25 score of n passages, (n,) float32.
-
-    ``weights`` has by number how much each term of the question counts, ``ids`` and
-    ``counts`` the terms of each passage and how often it holds them; ``average`` is how many terms
-    a passage has on average.
-    """
-    scores = np.zeros(len(ids), np.float32)
-    some = [n for n, found in enumerate(ids) if len(found)]  # reduceat knows no empty stretches
-    if not some or not weights:
-        return scores
-    sizes = np.array([len(ids[n]) for n in some])
-    held = np.concatenate([counts[n] for n in some])
-    lengths = np.repeat([counts[n].sum() for n in some], sizes).astype(np.float64)
-    numbers = np.array(sorted(weights), dtype=np.int32)
-    values = np.array([weights[number] for number in numbers.tolist()], dtype=np.float32)
-    terms = np.concatenate([ids[n] for n in some])
-    at = np.minimum(np.searchsorted(numbers, terms), len(numbers) - 1)
-    worth = np.where(numbers[at] == terms, values[at], np.float32(0))
-    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-    scores[some] = np.add.reduceat(worth * saturated(held, lengths, average), starts)
-    return scores
