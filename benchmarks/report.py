@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -253,9 +254,72 @@ def scale(result: Result) -> str:
     return "\n\n".join(parts)
 
 
+PAPER = 100_000_000
+_MACHINE_GB = 64
+_FOR_INDEX = 0.75
+"""Of a machine's memory; the rest is for the model and the system."""
+_COPIES = {"faiss": 2, "postgresql": 3}
+"""One may fail; of the database's, two must agree on what is written."""
+_TOKEN_BYTES = 2 * 384 + 8
+"""Of a token on disk: a vector in half precision, its number and its sentence."""
+
+
+def on_paper(result: Result) -> str:
+    """What a hundred million passages would need, from the largest sizes that were measured."""
+    rows = []
+    for store, told in result["stores"].items():
+        for having in (True, False):
+            sizes = [
+                int(n) for n, row in told["sizes"].items() if bool(row["token_vectors"]) == having
+            ]
+            if sizes:
+                rows.append(_shards(store, told, max(sizes)))
+    head = [
+        "store, figures of", "disk of one copy, TB", "memory of one copy, TB",
+        f"passages in {_MACHINE_GB} GB, millions", "shards", "machines with copies",
+        "p50 of a shard, ms", "a shard built in h",
+    ]  # fmt: skip
+    return "\n\n".join(
+        (
+            table(head, rows),
+            f"Disk and memory are those of the largest size that was measured with and without "
+            f"token vectors, times what {PAPER:,} is of it. Memory of files is what the process "
+            f"holds by itself and all files but token vectors ({_TOKEN_BYTES} bytes each), which "
+            f"the system reads when asked; of the database, what client and server held. A machine "
+            f"gives {_FOR_INDEX:.0%} of {_MACHINE_GB} GB to its shard. Times grow with the powers "
+            "above, without the network and the merging of what shards find. Copies: "
+            + " and ".join(f"{count} of {STORES[store]}" for store, count in _COPIES.items())
+            + ".",
+        )
+    )
+
+
+def _shards(store: str, told: Result, size: int) -> list[str]:
+    """One row of ``on_paper``."""
+    row = told["sizes"][str(size)]
+    if store == "faiss":
+        files = row["bytes"] - _TOKEN_BYTES * row["token_vectors"]
+        memory = row["memory_mb"] * 1e6 + files
+    else:
+        memory = (row["memory_mb"] + row["server_mb"]) * 1e6
+    shard = _MACHINE_GB * 1e9 * _FOR_INDEX / memory * size
+    shards = math.ceil(PAPER / shard)
+    grown = {
+        name: row[name] * (min(shard, PAPER) / size) ** max(0.0, told["exponents"].get(name, 1.0))
+        for name in ("p50_ms", "build_seconds")
+    }
+    kind = "with" if row["token_vectors"] else "without"
+    return [
+        f"{STORES[store]}, {size:,} {kind} token vectors",
+        f"{row['bytes'] / size * PAPER / 1e12:.1f}", f"{memory / size * PAPER / 1e12:.2f}",
+        f"{shard / 1e6:.1f}", str(shards), str(shards * _COPIES[store]),
+        f"{grown['p50_ms']:.0f}", f"{grown['build_seconds'] / 3600:.1f}",
+    ]  # fmt: skip
+
+
 WRITERS: dict[str, Callable[[Result], str]] = {
     "limit": limit, "load": load, "start": start, "ingest": ingest, "compare": compare,
-    "stages": stages, "scale": scale,
+    "stages": stages, "scale": scale, "paper": on_paper,
 }  # fmt: skip
 
 
@@ -309,8 +373,10 @@ def main() -> None:
     }
     if not results:
         sys.exit(f"There are no results in {options.results}; run 'make bench' first.")
+    if "scale" in results:
+        results["paper"] = results["scale"]
     for name, result in results.items():
-        page = options.growing if name == "scale" else options.page
+        page = options.growing if name in ("scale", "paper") else options.page
         written = between_markers(page.read_text(encoding="utf-8"), name, WRITERS[name](result))
         page.write_text(written, encoding="utf-8")
     draw(results, options.images)

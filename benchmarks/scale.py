@@ -124,17 +124,19 @@ def build(given: argparse.Namespace) -> dict[str, Any]:
     made = Synthetic(real_contents(given.index), given.size, given.tokens)
     reports = tuple(made.reports())
     passages = [p for report in reports for p in report.passages]
-    vectors, tokens = made.vectors(), made.token_vectors()
+    tokens = made.token_vectors()
     rows = np.zeros((len(passages), 3), np.int32)
     rows[:, 0] = np.arange(len(passages))
     seconds: dict[str, float] = {}
+    vectors = made.vectors()
     with clock(seconds, "vectors"):
         index = VectorIndex.build(vectors)
+    del vectors  # the index has them
     with clock(seconds, "words"):
         vocabulary = ingest.vocabulary(passages)
         words = LexicalIndex.build(ingest.word_terms(passages, vocabulary))
     with clock(seconds, "grams"):
-        grams = LexicalIndex.build([danish.grams(ingest.with_headings(p)) for p in passages])
+        grams = LexicalIndex.build(danish.grams(ingest.with_headings(p)) for p in passages)
     contents = store.Contents(
         reports=reports,
         municipalities={
@@ -151,7 +153,7 @@ def build(given: argparse.Namespace) -> dict[str, Any]:
     with clock(seconds, "write"):
         manifest = store.write(given.folder, contents, made.identity, "2026-01-01T00:00:00+00:00")
     recalled = Recalled(given.questions_file, made.identity)
-    flat = replace(contents, vectors=VectorIndex.build(vectors, flat_up_to=len(vectors)))
+    flat = replace(contents, vectors=VectorIndex.build(index.vectors(), flat_up_to=given.size))
     exact = Searcher(AllPassages(flat), recalled)
     best, nearest = [], []
     for text in recalled.each(given.exact):
@@ -173,10 +175,13 @@ def build(given: argparse.Namespace) -> dict[str, Any]:
 
 def ask(given: argparse.Namespace) -> dict[str, Any]:
     """Load what was built, and ask."""
+    import torch
+
     from tryghed_search import store
     from tryghed_search.passages import Question
     from tryghed_search.search import Searcher
 
+    torch.set_num_threads(1)  # as where there is a model
     seconds: dict[str, float] = {}
     with clock(seconds, "load"):
         manifest, contents = store.load(given.folder, store.read_manifest(given.folder).model)
@@ -245,7 +250,12 @@ def stage(name: str, **given: object) -> dict[str, Any]:
 
 
 def exponents(sizes: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
-    """The power of the number of passages that each figure grows with: least squares on logs."""
+    """The power of the number of passages that each figure grows with: least squares on logs.
+
+    Over the sizes with token vectors, where there are some: those without are another thing.
+    """
+    having = {size: row for size, row in sizes.items() if row["token_vectors"]}
+    sizes = having if len(having) > 1 else sizes
     if len(sizes) < 2:
         return {}
     passages = np.log([int(size) for size in sizes])

@@ -81,7 +81,7 @@ def compare(out: Path, index_folder: Path) -> dict[str, Any]:
 def scale(out: Path, index_folder: Path) -> dict[str, Any]:
     return ran(
         "scale", out, "--index", index_folder, "--sizes", "100", "300", "--questions", "8",
-        "--exact", "4", "--adding", "200",
+        "--exact", "4", "--adding", "200", "--keep", out / "kept",
     )  # fmt: skip
 
 
@@ -163,8 +163,26 @@ def test_an_index_is_measured_as_it_grows(scale: dict[str, Any]) -> None:
     assert 0.9 < faiss["exponents"]["bytes"] < 1.1
     adding = faiss["adding"]
     assert adding["seconds"]["added"] > 0
+    assert adding["peak_mb"] > 10
     # A third of the passages is new, so that it takes at least its share.
     assert adding["share"] > 1 / 3
+
+
+@pytest.mark.usefixtures("scale")
+def test_an_index_that_was_kept_is_asked_and_not_built_again(
+    out: Path, index_folder: Path, tmp_path: Path
+) -> None:
+    built = out / "kept" / "100-passages" / "built.json"
+    told = json.loads(built.read_text(encoding="utf-8"))
+    built.write_text(json.dumps(told | {"build_seconds": 7}), encoding="utf-8")
+    again = ran(
+        "scale", tmp_path, "--index", index_folder, "--sizes", "100", "--questions", "8",
+        "--adding", "0", "--keep", out / "kept",
+    )  # fmt: skip
+    row = again["stores"]["faiss"]["sizes"]["100"]
+    assert row["build_seconds"] == 7
+    assert row["recall"] == 1.0
+    assert "adding" not in again["stores"]["faiss"]
 
 
 def test_lines_of_code_are_those_that_hold_code() -> None:
@@ -200,6 +218,8 @@ def test_the_report_writes_every_table_and_both_plots(out: Path, tmp_path: Path)
     for name in ("limit", "load", "start", "ingest", "compare", "stages", "scale"):
         between = both.partition(f"<!-- {name} -->")[2].partition(f"<!-- /{name} -->")[0]
         assert "Measured " in between, name
+    paper = growing.read_text(encoding="utf-8").partition("<!-- paper -->")[2]
+    assert "FAISS, one process, 300 with token vectors" in paper.partition("<!-- /paper -->")[0]
     for name in ("latency-load", "quality-latency"):
         picture = ET.parse(tmp_path / f"{name}.svg").getroot()  # noqa: S314 our own
         assert picture.find("{http://www.w3.org/2000/svg}title") is not None

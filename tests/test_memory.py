@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,14 @@ def contents(index_folder: Path, encoder: Encoder) -> store.Contents:
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """So little is looked at that most of the report's 90 passages are no candidates."""
-    for name, value in (("NEAREST", 16), ("BEST", 8), ("KEPT", 8), ("ENDS", 2), ("FARTHEST", 2)):
+    for name, value in (
+        ("NEAREST", 16),
+        ("BEST", 8),
+        ("KEPT", 8),
+        ("ENDS", 2),
+        ("FARTHEST", 2),
+        ("TOKENS", 0),
+    ):
         monkeypatch.setattr(retrieval, name, value)
     monkeypatch.setattr(retrieval, "SAMPLE", 4)
 
@@ -194,11 +202,28 @@ def test_a_graph_stands_for_all_vectors(
     contents: store.Contents, few: None, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same passages over the index that a large one has."""
-    from dataclasses import replace
-
     graph = VectorIndex.build(contents.vectors.vectors(), flat_up_to=100)
     assert not graph.exact
     large = memory.retriever_over(replace(contents, vectors=graph))
     assert isinstance(large, LikelyPassages)
     one = Searcher(LikelyPassages(contents), encoder).ask(Question(QUESTIONS[0]))
     assert Searcher(large, encoder).ask(Question(QUESTIONS[0])) == one
+
+
+def test_of_short_passages_more_are_kept_than_of_long_ones(
+    contents: store.Contents, few: None, queries: Sequence[Query], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many as have so many token vectors, but never fewer than are kept of any."""
+    lengths = np.diff(contents.tokens.bounds)
+    names = {passage.id: number for number, passage in enumerate(contents.passages)}
+    always = len(ids(LikelyPassages(contents).candidates(queries[:1], ())))
+    monkeypatch.setattr(retrieval, "TOKENS", 20 * int(lengths.mean()))
+    more = ids(LikelyPassages(contents).candidates(queries[:1], ()))
+    assert always < len(more) <= 40
+    assert lengths[[names[name] for name in more]].sum() > 15 * lengths.mean()
+    bare = replace(
+        contents.tokens, ids=contents.tokens.ids[:0], vectors=contents.tokens.vectors[:0]
+    )
+    bare = replace(bare, sentences=bare.ids, bounds=np.zeros_like(contents.tokens.bounds))
+    without = ids(LikelyPassages(replace(contents, tokens=bare)).candidates(queries[:1], ()))
+    assert len(without) == always, "where there are no token vectors"

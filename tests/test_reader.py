@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 
-from tryghed_search import build, store
+from tryghed_search import build, bundled, store
 from tryghed_search.embedding import Encoder
 from tryghed_search.passages import Passage
-from tryghed_search.reader import Judgement, TrainedReader
+from tryghed_search.reader import WEIGHTS, Judgement, TrainedReader
 from tryghed_search.reader_questions import WHOLE, ReaderQuestions
 from tryghed_search.tokens import LateInteraction
 
@@ -113,13 +116,33 @@ def test_the_tokens_that_belong_to_the_answer_are_those_of_its_sentence(
     assert np.mean(pointed) >= 0.5
 
 
+def test_it_reads_as_it_was_trained(
+    real: Real, reader: TrainedReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "training")
+    trained = importlib.import_module("reading").Reader().eval()
+    weights = load_file(Path(bundled.__file__).with_name(WEIGHTS))
+    trained.load_state_dict({name: value.float() for name, value in weights.items()})
+    numbers = [3, 7, 40]
+    for question in real.questions([real.given[number].suggest for number in numbers]):
+        judged = judged_by(reader, question, [real.passage(number) for number in numbers])
+        for judgement, number in zip(judged, numbers, strict=True):
+            texts = [torch.from_numpy(of)[None] for of in (question, real.passage(number))]
+            q, p = (of[:, :LIMIT] for of in texts)
+            with torch.inference_mode():
+                own = [torch.ones(of.shape[:2], dtype=torch.bool) for of in (q, p)]
+                logit, tokens = trained(q, own[0], p, own[1])
+            assert judgement.logit == pytest.approx(float(logit[0]), abs=1e-4)
+            assert np.allclose(judgement.tokens[:LIMIT], tokens[0].numpy(), atol=1e-4)
+
+
 # --- what it does not look at ---------------------------------------------------------------------
 
 
 def test_a_judgement_does_not_depend_on_what_else_is_judged(
     real: Real, reader: TrainedReader, question: np.ndarray
 ) -> None:
-    """Passages of unlike length are padded to one; what is padded is not read."""
+    """Passages of unlike length are read side by side; what is another's is not read."""
     lengths = [len(real.passage(number)) for number in range(len(real.passages))]
     numbers = [int(np.argmin(lengths)), 7, int(np.argmax(lengths)), 40]
     assert min(lengths) * 3 < max(lengths)

@@ -242,13 +242,30 @@ def test_how_much_nearer_is_a_difference_of_cosines(
     (source,) = build.read_reports(SMALL_REPORTS)
     given = source.reader_questions.values()
     question = encoder.encode_questions([asked])[0].pooled
-    answered = encoder.encode_questions([q for g in given for q, _ in g.answered])
-    unanswered = encoder.encode_questions([q for g in given for q in g.unanswered])
+    answered = encoder.encode_reader_questions([q for g in given for q, _ in g.answered])
+    unanswered = encoder.encode_reader_questions([q for g in given for q in g.unanswered])
     best = [
         max(float(e.pooled @ question) for e in encodings) for encodings in (unanswered, answered)
     ]
     found = Searcher(small, encoder).signals(Question(asked)).unanswered
     assert found == pytest.approx(100 * (best[0] - best[1]), abs=0.01)
+
+
+def test_reader_questions_of_one_report_are_not_held_against_what_another_answers(
+    encoder: Encoder,
+) -> None:
+    with_them = build.read_reports(SMALL_REPORTS)
+    without = build.read_reports(Path(__file__).parent / "reports")
+    assert with_them[0].reader_questions
+    assert not without[0].reader_questions
+    asked = Question("Hvor mange flere børn gik til skole?")
+    both = Searcher(build.embed((*with_them, *without), encoder), encoder)
+    assert both.ask(asked).hits[0].passage.report == without[0].report.id
+    signals = both.signals(asked)
+    assert (signals.unasked, signals.unanswered) == (0.0, confidence.UNDECIDED)
+    assert both.ask(asked).status == "answered"
+    given = next(g for g in with_them[0].reader_questions.values() if g.unanswered)
+    assert both.signals(Question(given.unanswered[0])).unanswered > 0
 
 
 def test_without_reader_questions_nothing_is_held_against_a_question(encoder: Encoder) -> None:

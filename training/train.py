@@ -37,13 +37,13 @@ import numpy.typing as npt
 import torch
 import torch.distributed
 from material import Document, Passage
+from reading import Reader
 from safetensors.torch import load_file, save_file
 from sentence_transformers import SentenceTransformer
 from torch import nn
 from torch.nn import functional
 
 from tryghed_search import bundled
-from tryghed_search.reader import Reader
 
 RANK = 8
 FIRST = 5

@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 
+import numpy as np
 import Stemmer
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
@@ -185,6 +186,17 @@ def _differ_in_ending(one: str, other: str) -> bool:
     return long.startswith(short) and long[len(short) :] in _ENDINGS
 
 
+_NO_LETTERS = np.empty(0, dtype=np.uint64)
+
+
+def _letters(word: str) -> int:
+    """Which letters a word has, a bit for each, some sharing one."""
+    found = 0
+    for letter in word:
+        found |= 1 << ord(letter) % 64
+    return found
+
+
 class Speller:
     """Finds the word of a vocabulary that a reader meant to write.
 
@@ -198,10 +210,14 @@ class Speller:
         for word in sorted(self._known, key=lambda w: (-self._known[w], w)):
             for spelling in ascii_spellings(word):
                 self._spellings.setdefault(spelling, word)
-        self._alike: dict[tuple[int, str], list[str]] = {}
-        """Spellings by their length and first letter."""
+        alike: dict[tuple[int, str], list[str]] = {}
         for spelling in self._spellings:
-            self._alike.setdefault((len(spelling), spelling[0]), []).append(spelling)
+            alike.setdefault((len(spelling), spelling[0]), []).append(spelling)
+        self._alike = {
+            key: (some, np.array([_letters(spelling) for spelling in some], dtype=np.uint64))
+            for key, some in alike.items()
+        }
+        """Spellings by their length and first letter, with the letters of each."""
 
     def knows(self, word: str) -> bool:
         """Whether the vocabulary has the word as it is written."""
@@ -225,10 +241,14 @@ class Speller:
         best: tuple[int, int, str] | None = None
         for written in dict.fromkeys(ascii_spellings(word)):
             lengths = range(len(written) - limit, len(written) + limit + 1)
+            letters = np.uint64(_letters(written))
             for length, first in itertools.product(lengths, dict.fromkeys(written[:2])):
+                spellings, theirs = self._alike.get((length, first), ([], _NO_LETTERS))
+                # An edit takes one letter away or brings one, or does both.
+                few = np.flatnonzero(np.bitwise_count(theirs ^ letters) <= 2 * limit)
                 near = process.extract_iter(
                     written,
-                    self._alike.get((length, first), ()),
+                    [spellings[n] for n in few],
                     scorer=OSA.distance,
                     score_cutoff=limit,
                 )

@@ -21,6 +21,10 @@ K1, B = 1.2, 0.75
 _OCCURRENCES = 200_000
 """Of a question's terms in documents, that are looked at to choose the best documents."""
 
+_LOOKED_UP = 12
+"""A term's documents are gone through one by one as long as they are fewer than so many times
+those asked for; else these are searched for among them."""
+
 
 class LexicalIndex:
     """BM25 over documents that are given as lists of terms."""
@@ -63,6 +67,9 @@ class LexicalIndex:
         import bm25s
 
         retriever = bm25s.BM25.load(folder, allow_pickle=False, show_progress=False, mmap=mapped)
+        for name in ("data", "indices", "indptr"):
+            # Plain arrays: numpy takes its time to cut pieces from one that knows it is mapped.
+            retriever.scores[name] = np.asarray(retriever.scores[name])
         return cls(retriever, size)
 
     def save(self, folder: Path) -> None:
@@ -115,12 +122,19 @@ class LexicalIndex:
     ) -> npt.NDArray[np.float32]:
         """What ``scores`` gives for some documents, (k,) float32; their numbers ascend."""
         found = np.zeros(len(documents), np.float32)
+        place = np.full(self._size, -1, np.int32)
+        place[documents] = np.arange(len(documents), dtype=np.int32)
         for start, end, times in self._places(terms):
-            holders = self._documents[start:end]
-            at = np.searchsorted(holders, documents)
-            at[at == len(holders)] = 0
-            held = holders[at] == documents
-            found[held] += times * self._weights[start:end][at[held]]
+            holders, weights = self._documents[start:end], self._weights[start:end]
+            if len(holders) < _LOOKED_UP * len(documents):
+                places = place[holders]
+                held = places >= 0
+                found[places[held]] += times * weights[held]
+            else:
+                at = np.searchsorted(holders, documents)
+                at[at == len(holders)] = 0
+                held = holders[at] == documents
+                found[held] += times * weights[at[held]]
         return found
 
     def _places(self, terms: Sequence[str]) -> list[tuple[int, int, int]]:

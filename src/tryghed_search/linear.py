@@ -9,10 +9,14 @@ takes in float32; the vectors of questions keep a cosine of 0.9999 with those in
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch.nn import functional
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 _INSTRUCTIONS = ("avx512_bf16", "amx_bf16")
 
@@ -49,10 +53,11 @@ def _laid_out() -> Any:
 class Linear:
     """What ``nn.Linear`` computes, for inference, in a type of choice."""
 
-    def __init__(self, weight: torch.Tensor, bias: torch.Tensor, dtype: torch.dtype) -> None:
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None, dtype: torch.dtype) -> None:
         """``weight`` (out, in) and ``bias`` (out,) of any type; products are made in ``dtype``."""
         self._dtype = dtype
-        self._weight, self._bias = weight.detach().to(dtype), bias.detach().to(dtype)
+        self._weight = weight.detach().to(dtype)
+        self._bias = None if bias is None else bias.detach().to(dtype)
         self._operations = _laid_out()
         if self._operations:
             self._weight = self._operations[0](self._weight.contiguous())
@@ -66,3 +71,24 @@ class Linear:
             )
             return multiplied
         return functional.linear(states, self._weight, self._bias)
+
+
+class Cosines:
+    """Products of vectors with many that are kept, in float32."""
+
+    def __init__(self, vectors: npt.NDArray[np.float16], lasting: bool) -> None:
+        """``vectors`` (t, d); ``lasting`` if many questions will be asked of them."""
+        kept = torch.from_numpy(vectors)
+        with torch.inference_mode():
+            self._linear: Linear | None = None
+            if lasting and len(vectors):
+                self._linear = Linear(kept, None, torch.float32)
+            else:
+                self._kept = kept.float()
+
+    def __call__(self, vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """``vectors`` (m, d) to (m, t) float32."""
+        states = torch.from_numpy(vectors)
+        with torch.inference_mode():
+            found = self._linear(states) if self._linear else states @ self._kept.T
+        return np.asarray(found.numpy())

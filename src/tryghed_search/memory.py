@@ -62,7 +62,7 @@ class AllPassages:
         self.corpus = _corpus(contents)
         self._contents = contents
         self._passages = contents.passages
-        self._late = LateInteraction(contents.tokens, self.corpus.tokens)
+        self._late = LateInteraction(contents.tokens, self.corpus.tokens, lasting=True)
 
     def candidates(
         self,
@@ -99,6 +99,7 @@ class LikelyPassages:
         """The rows of each passage, passage after passage."""
         self._bounds = np.searchsorted(owners[self._rows], np.arange(len(self._passages) + 1))
         self._vectors = contents.vectors.vectors()
+        self._lengths = np.diff(contents.tokens.bounds)
         self._sample = sample(len(self._passages))
         self._selections = Selections(self._passages)
         self._selected = lru_cache(_SELECTIONS)(self._select)
@@ -135,7 +136,8 @@ class LikelyPassages:
         numbers = np.unique(np.concatenate([rest, *found]))
         raw = self._scored(queries, numbers)
         among = [chosen[0][numbers] for chosen in selected if chosen is not None]
-        kept = worth_keeping(raw, np.isin(numbers, rest), among)
+        lengths = self._lengths[numbers]
+        kept = worth_keeping(raw, np.isin(numbers, rest), among, lengths)
         late = LateInteraction(_tokens_of(self._contents.tokens, numbers[kept]), self.corpus.tokens)
         passages = [self._passages[number] for number in numbers[kept]]
         return Candidates(passages, late, tuple(narrowed(own, kept) for own in raw))

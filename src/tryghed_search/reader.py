@@ -2,14 +2,18 @@
 
 Retrieval scores say how near a passage is, not whether it holds the answer: "Hvad hedder
 vicepolitiinspektøren?" is near to the passage that mentions one without a name. The reader is a
-small transformer in which the question's tokens attend to each other and to one passage's tokens:
-the vectors that late interaction has anyway. ``training/train.py`` makes it together with the
-adapter of the bundled model; the weights ship with the program and fit that model only.
+small transformer (Vaswani et al. 2017) in which the question's tokens attend to each other and to
+one passage's tokens: the vectors that late interaction has anyway. ``training/train.py`` makes it
+together with the adapter of the bundled model, as ``training/reading.py`` has it; the weights ship
+with the program and fit that model only.
+
+Here it reads without gradients, and does once what several blocks or passages have in common: a
+passage's tokens are the same for all blocks, and a question's for all passages.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -17,143 +21,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import nn
 from torch.nn import functional
+
+from tryghed_search.linear import Linear
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
 WEIGHTS = "reader.safetensors"
 WIDTH, HEADS, BLOCKS = 128, 4, 3
-DROPOUT = 0.1
-_MOST_TOKENS = 320
-_NEARBY = 15
+NEARBY = 15
 """Tokens of a passage over which its match with the question is averaged."""
+_MOST_TOKENS = 320
 
-
-class Attention(nn.Module):
-    """Multi-head attention (Vaswani et al. 2017) of few states to many others.
-
-    What ``nn.MultiheadAttention`` computes, in about half its time on so little: one product for
-    keys and values, and torch's fused kernel. The weights have the same names.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.in_proj_weight = nn.Parameter(torch.empty(3 * WIDTH, WIDTH))
-        self.in_proj_bias = nn.Parameter(torch.zeros(3 * WIDTH))
-        self.out_proj = nn.Linear(WIDTH, WIDTH)
-        nn.init.xavier_uniform_(self.in_proj_weight)
-
-    def forward(
-        self, states: torch.Tensor, others: torch.Tensor, present: torch.Tensor
-    ) -> torch.Tensor:
-        """States (b, m, w) that attend to others (b, n, w) where these are present (b, n)."""
-        weight, bias = self.in_proj_weight, self.in_proj_bias
-        query = functional.linear(states, weight[:WIDTH], bias[:WIDTH])
-        key, value = functional.linear(others, weight[WIDTH:], bias[WIDTH:]).chunk(2, -1)
-        attended = functional.scaled_dot_product_attention(
-            _by_head(query),
-            _by_head(key),
-            _by_head(value),
-            attn_mask=present[:, None, None, :],
-            dropout_p=DROPOUT if self.training else 0.0,
-        )
-        joined: torch.Tensor = self.out_proj(attended.transpose(1, 2).flatten(2))
-        return joined
-
-
-def _by_head(states: torch.Tensor) -> torch.Tensor:
-    """States (b, l, w) as (b, heads, l, w / heads)."""
-    return states.view(len(states), -1, HEADS, WIDTH // HEADS).transpose(1, 2)
-
-
-class Block(nn.Module):
-    """The question's states attend to themselves and to the passage, then each for itself."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.before = nn.LayerNorm(WIDTH)
-        self.attend = Attention()
-        self.between = nn.LayerNorm(WIDTH)
-        self.think = nn.Sequential(
-            nn.Linear(WIDTH, 2 * WIDTH), nn.GELU(), nn.Dropout(DROPOUT), nn.Linear(2 * WIDTH, WIDTH)
-        )
-
-    def forward(
-        self, states: torch.Tensor, passage: torch.Tensor, present: torch.Tensor
-    ) -> torch.Tensor:
-        """States (b, 1 + m, w) and passage (b, n, w), present (b, 1 + m + n), to states."""
-        own = self.before(states)
-        states = states + self.attend(own, torch.cat([own, passage], 1), present)
-        thought: torch.Tensor = states + self.think(self.between(states))
-        return thought
-
-
-class Reader(nn.Module):
-    """A logit for each pair of a question and a passage, and one for each of its tokens."""
-
-    def __init__(self, dimension: int = 384) -> None:
-        super().__init__()
-        self.project = nn.Linear(dimension, WIDTH)
-        self.kind = nn.Parameter(torch.randn(3, WIDTH) * 0.02)
-        self.matched = nn.Linear(1, WIDTH)
-        self.matching = nn.Linear(2, WIDTH)
-        self.passage = nn.LayerNorm(WIDTH)
-        self.blocks = nn.ModuleList([Block() for _ in range(BLOCKS)])
-        self.norm = nn.LayerNorm(WIDTH)
-        self.out = nn.Linear(WIDTH, 1)
-        self.point = nn.Linear(WIDTH, WIDTH)
-
-    def projected(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Tokens (..., d) as the reader takes them in, (..., w), before what they match."""
-        taken: torch.Tensor = self.project(tokens * 4)
-        return taken
-
-    def forward(
-        self,
-        q: torch.Tensor,
-        q_own: torch.Tensor,
-        p: torch.Tensor,
-        p_own: torch.Tensor,
-        p_projected: torch.Tensor | None = None,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Question tokens (b, m, d) and passage tokens (b, n, d), masked, to (b,) and (b, n).
-
-        The first is how clearly the passage answers, the second where: how much each of its tokens
-        belongs to the answer. Tokens are centred and of unit length, as in
-        :class:`~tryghed_search.tokens.TokenVectors`. ``p_projected`` is :meth:`projected` of the
-        passage, where it is known already.
-        """
-        if p_projected is None:
-            p_projected = self.projected(p)
-        similarity = q @ p.transpose(1, 2)
-        similarity = similarity.masked_fill(~(q_own[:, :, None] & p_own[:, None, :]), -1.0)
-        match = similarity.amax(1)
-        summed, own = (  # the mean over own tokens alone: padding is no part of a passage
-            functional.avg_pool1d(values[:, None], _NEARBY, 1, _NEARBY // 2)[:, 0]
-            for values in (match * p_own, p_own.float())
-        )
-        nearby = summed / own.clamp_min(1 / _NEARBY)
-        states = self.projected(q) + self.matched(similarity.amax(2, keepdim=True)) + self.kind[0]
-        passage = p_projected + self.matching(torch.stack([match, nearby], 2))
-        passage = self.passage(passage + self.kind[1])
-        states = torch.cat([self.kind[2].expand(len(q), 1, -1), states], 1)
-        first = torch.ones(len(q), 1, dtype=torch.bool)
-        present = torch.cat([first, q_own, p_own], 1)
-        for block in self.blocks:
-            states = block(states, passage, present)
-        summary = self.norm(states[:, 0])
-        tokens = (self.point(summary)[:, None] @ passage.transpose(1, 2))[:, 0] / WIDTH**0.5
-        return self.out(summary)[:, 0], tokens
-
-
-def padded(rows: list[npt.NDArray[np.float32]]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Token vectors of several texts as one (b, l, d) tensor with its mask (b, l)."""
-    cut = [torch.from_numpy(row[:_MOST_TOKENS]) for row in rows]
-    tokens = nn.utils.rnn.pad_sequence(cut, batch_first=True)
-    lengths = torch.tensor([len(row) for row in cut])
-    return tokens, torch.arange(tokens.shape[1])[None, :] < lengths[:, None]
+Weights = Mapping[str, torch.Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,9 +44,9 @@ class Prepared:
     length: int
     """How many tokens it has, also those past the last that is read."""
     tokens: torch.Tensor
-    """(1, n, d) float32."""
+    """(n, d) float32."""
     projected: torch.Tensor
-    """(1, n, w) float32."""
+    """(n, w) float32: before what they match."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,43 +60,145 @@ class Judgement:
     is read."""
 
 
+class _Norm:
+    def __init__(self, weights: Weights, name: str) -> None:
+        self._weight, self._bias = weights[f"{name}.weight"], weights[f"{name}.bias"]
+
+    def __call__(self, states: torch.Tensor) -> torch.Tensor:
+        return functional.layer_norm(states, (WIDTH,), self._weight, self._bias)
+
+
+class _Block:
+    """The question's states attend to themselves and to the passage, then each for itself."""
+
+    def __init__(self, weights: Weights, name: str) -> None:
+        self._before = _Norm(weights, f"{name}.before")
+        self._between = _Norm(weights, f"{name}.between")
+        attend = f"{name}.attend"
+        self._own = Linear(
+            weights[f"{attend}.in_proj_weight"], weights[f"{attend}.in_proj_bias"], torch.float32
+        )
+        self._join = _linear(weights, f"{attend}.out_proj")
+        self._widen = _linear(weights, f"{name}.think.0")
+        self._narrow = _linear(weights, f"{name}.think.3")
+
+    def __call__(
+        self, states: torch.Tensor, passages: Sequence[tuple[torch.Tensor, torch.Tensor]]
+    ) -> torch.Tensor:
+        """States (b x m, w), those of each passage one after another, to the same.
+
+        ``passages`` gives for each the keys and values (heads, n, w / heads) of its tokens.
+        """
+        own = self._own(self._before(states)).view(len(passages), -1, 3, HEADS, WIDTH // HEADS)
+        attended = []
+        for (query, key, value), (others, theirs) in zip(
+            own.permute(0, 2, 3, 1, 4).unbind(), passages, strict=True
+        ):
+            found = functional.scaled_dot_product_attention(
+                query[None],
+                torch.cat([key, others], 1)[None],
+                torch.cat([value, theirs], 1)[None],
+            )
+            attended.append(found[0].transpose(0, 1).flatten(1))
+        states = states + self._join(torch.cat(attended))
+        thought = functional.gelu(self._widen(self._between(states)))
+        return states + self._narrow(thought)
+
+
 class TrainedReader:
     """The reader with the weights that ship with the program."""
 
     def __init__(self) -> None:
         from safetensors.torch import load_file
 
-        self._module = Reader()
-        weights = load_file(Path(str(files("tryghed_search") / WEIGHTS)))
-        self._module.load_state_dict({name: value.float() for name, value in weights.items()})
-        self._module.eval()
+        halves = load_file(Path(str(files("tryghed_search") / WEIGHTS)))
+        weights = {name: value.float() for name, value in halves.items()}
+        with torch.inference_mode():
+            self._project = _linear(weights, "project")
+            self._kinds = weights["kind"]
+            self._matched = weights["matched.weight"][:, 0], weights["matched.bias"]
+            self._matching = weights["matching.weight"].T.contiguous(), weights["matching.bias"]
+            self._passage = _Norm(weights, "passage")
+            blocks = [f"blocks.{number}" for number in range(BLOCKS)]
+            self._blocks = [_Block(weights, name) for name in blocks]
+            weight, bias = (
+                torch.cat([weights[f"{name}.attend.in_proj_{part}"][WIDTH:] for name in blocks])
+                for part in ("weight", "bias")
+            )
+            self._keys_and_values = Linear(weight, bias, torch.float32)
+            self._norm = _Norm(weights, "norm")
+            self._out = weights["out.weight"][0], weights["out.bias"][0]
+            self._point = weights["point.weight"], weights["point.bias"]
 
     def prepared(self, passage: npt.NDArray[np.float32]) -> Prepared:
         """A passage's tokens, (n, d) float32, rows of unit length, for any number of questions."""
-        tokens = torch.from_numpy(passage[:_MOST_TOKENS])[None]
+        tokens = torch.from_numpy(np.ascontiguousarray(passage[:_MOST_TOKENS]))
         with torch.inference_mode():
-            return Prepared(len(passage), tokens, self._module.projected(tokens))
+            projected = self._projected(tokens) + self._matching[1] + self._kinds[1]
+        return Prepared(len(passage), tokens, projected)
+
+    def _projected(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Tokens (n, d) as the reader takes them in, (n, w)."""
+        return self._project(tokens * 4).float()
 
     def judge(
         self, question: npt.NDArray[np.float32], passages: Sequence[Prepared]
     ) -> list[Judgement]:
-        """What the reader says of each passage; ``question`` is (m, d) as the passages' tokens are.
-
-        One passage at a time: side by side, the shorter ones would be read as long as the longest.
-        """
-        return [self._judged(torch.from_numpy(question)[None], passage) for passage in passages]
-
-    def _judged(self, question: torch.Tensor, passage: Prepared) -> Judgement:
-        where = np.full(passage.length, -np.inf, dtype=np.float32)
-        if not question.shape[1]:  # of control characters alone, say: nothing answers it
-            return Judgement(-np.inf, where)
+        """What the reader says of each passage; ``question`` (m, d) is as the passages' tokens."""
+        if not len(question) or not passages:  # of control characters alone, say: nothing answers
+            return [
+                Judgement(-np.inf, np.full(passage.length, -np.inf, dtype=np.float32))
+                for passage in passages
+            ]
         with torch.inference_mode():
-            logit, tokens = self._module(
-                question,
-                torch.ones(question.shape[:2], dtype=torch.bool),
-                passage.tokens,
-                torch.ones(passage.tokens.shape[:2], dtype=torch.bool),
-                passage.projected,
-            )
-        where[: tokens.shape[1]] = tokens[0].numpy()
-        return Judgement(float(logit[0]), where)
+            return self._judged(torch.from_numpy(question), passages)
+
+    def _judged(self, question: torch.Tensor, passages: Sequence[Prepared]) -> list[Judgement]:
+        lengths = [len(passage.tokens) for passage in passages]
+        similarity = question @ torch.cat([passage.tokens for passage in passages]).T
+        apart = torch.split(similarity, lengths, 1)
+        match = similarity.amax(0)
+        nearby = torch.cat([_averaged(own) for own in torch.split(match, lengths)])
+        taken = torch.cat([passage.projected for passage in passages])
+        matches = torch.stack([match, nearby], 1)
+        tokens = self._passage(torch.addmm(taken, matches, self._matching[0]))
+        others = self._by_block(tokens, lengths)
+        best = torch.stack([own.amax(1) for own in apart])
+        weight, bias = self._matched
+        states = self._projected(question) + self._kinds[0] + bias + best[:, :, None] * weight
+        first = self._kinds[2].expand(len(passages), 1, -1)
+        states = torch.cat([first, states], 1).flatten(0, 1)
+        for block, theirs in zip(self._blocks, others, strict=True):
+            states = block(states, theirs)
+        summary = self._norm(states[:: len(question) + 1])
+        logits = (summary @ self._out[0] + self._out[1]).tolist()
+        pointed = torch.addmm(self._point[1], summary, self._point[0].T) / WIDTH**0.5
+        found = []
+        for logit, to, own, passage in zip(
+            logits, pointed, torch.split(tokens, lengths), passages, strict=True
+        ):
+            where = np.full(passage.length, -np.inf, dtype=np.float32)
+            where[: len(own)] = (own @ to).numpy()
+            found.append(Judgement(logit, where))
+        return found
+
+    def _by_block(
+        self, tokens: torch.Tensor, lengths: list[int]
+    ) -> list[list[tuple[torch.Tensor, torch.Tensor]]]:
+        """For each block, the keys and values of each passage's tokens, by head."""
+        all_of_them = self._keys_and_values(tokens)
+        parts = all_of_them.view(len(tokens), BLOCKS, 2, HEADS, WIDTH // HEADS)
+        parts = parts.permute(1, 2, 3, 0, 4)  # blocks, keys and values, heads, tokens
+        return [
+            list(zip(torch.split(keys, lengths, 1), torch.split(values, lengths, 1), strict=True))
+            for keys, values in parts
+        ]
+
+
+def _linear(weights: Weights, name: str) -> Linear:
+    return Linear(weights[f"{name}.weight"], weights[f"{name}.bias"], torch.float32)
+
+
+def _averaged(match: torch.Tensor) -> torch.Tensor:
+    """The mean of each token's match and those near it, (n,)."""
+    return functional.avg_pool1d(match[None], NEARBY, 1, NEARBY // 2, count_include_pad=False)[0]

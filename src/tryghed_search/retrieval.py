@@ -23,16 +23,18 @@ if TYPE_CHECKING:
 
 SAMPLE = 16
 """Passages of no merit that are scored, so that scores are stretched over their usual range."""
-NEAREST = 256
+NEAREST = 768
 """Vectors that are looked at for one question in a large store; several may be of one passage."""
-BEST = 256
+BEST = 768
 """Passages that the nearest vectors, the words and the n-grams each put forward."""
-KEPT = 160
-"""Of those, the best by all scores but late interaction, which get that too."""
+KEPT = 96
+"""Of those, the best by all scores but late interaction, which get that too: at least so many."""
+TOKENS = 14_000
+"""Token vectors for which more than ``KEPT`` are kept: of short passages many, of long ones few."""
 ENDS = 8
 """The nearest vectors, whose passages are scored whatever else is known of them: a question that
 the reports leave unanswered counts."""
-FARTHEST = 64
+FARTHEST = 128
 """Vectors far from the question, whose passages are scored so that scores are stretched over the
 range that they have among all."""
 _SELECTIONS = 64
@@ -143,17 +145,22 @@ def worth_keeping(
     raw: Sequence[RawScores],
     always: npt.NDArray[np.bool_],
     among: Sequence[npt.NDArray[np.bool_]] = (),
+    lengths: npt.NDArray[np.int64] | None = None,
 ) -> npt.NDArray[np.bool_]:
     """Which of n candidates get late interaction as well, (n,) bool.
 
-    For each text the best ``KEPT`` by all other scores, and as many of those that each of ``among``
-    lets through, (n,) bool; and those that ``always`` do, (n,) bool.
+    For each text the best by all other scores, and as many of those that each of ``among`` lets
+    through, (n,) bool; and those that ``always`` do, (n,) bool. ``KEPT`` are kept, or where that is
+    more and ``lengths`` (n,) tells how many token vectors each has, those that have ``TOKENS``.
     """
     kept = always.copy()
+    lengths = np.zeros(len(always), np.int64) if lengths is None else lengths
+    most = len(always) if lengths.any() else 0
     for own in raw:
         best = np.argsort(-ranking.fuse(scores(own, len(always)), ranking.Weights()))
         for some in (best, *(best[allowed[best]] for allowed in among)):
-            kept[some[:KEPT]] = True
+            within = int(np.searchsorted(np.cumsum(lengths[some]), TOKENS, side="right"))
+            kept[some[: max(KEPT, min(within, most))]] = True
     return kept
 
 

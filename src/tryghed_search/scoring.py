@@ -48,8 +48,10 @@ class Reading:
     """(a, 2) int32: passage and answering sentence of the reader questions that were looked at."""
     alike: npt.NDArray[np.float32]
     """(a,) float32: their cosines with the question."""
-    unanswered: float | None
-    """Best cosine with a reader question that the reports leave unanswered; None without any."""
+    left: npt.NDArray[np.int32]
+    """(u,) int32: passage of the reader questions that the reports leave unanswered."""
+    alike_left: npt.NDArray[np.float32]
+    """(u,) float32: their cosines with the question."""
     fused: npt.NDArray[np.float32]
 
 
@@ -114,7 +116,8 @@ class Scorer:
             cosines=cosines[sentences],
             answered=found[answered][:, [0, 2]],
             alike=cosines[answered],
-            unanswered=float(cosines[unanswered].max()) if unanswered.any() else None,
+            left=found[unanswered, 0],
+            alike_left=cosines[unanswered],
             fused=ranking.fuse(scored, self._weights),
         )
 
@@ -161,14 +164,18 @@ class Scorer:
         """Whether a text names something that the reports never do."""
         return bool(self._corrector.unknown_names(text))
 
-    def asked(self, reading: Reading) -> tuple[float | None, float | None]:
-        """Best cosines with a reader question that has an answer, and with one that has none.
+    def asked(self, reading: Reading, report: str) -> tuple[float | None, float | None]:
+        """Best cosines with a reader question of a report that has an answer, and that has none.
 
-        None for each where there are none, and for both where they are left out of the scores.
+        None for each where the report has none, which says nothing of what it answers, and for
+        both where they are left out of the scores.
         """
-        if not len(reading.alike) or self._weights.asked <= 0:
+        own = np.array([passage.report == report for passage in reading.candidates.passages])
+        alike = reading.alike[own[reading.answered[:, 0]]]
+        left = reading.alike_left[own[reading.left]]
+        if not len(alike) or self._weights.asked <= 0:
             return None, None
-        return float(reading.alike.max()), reading.unanswered
+        return float(alike.max()), float(left.max()) if len(left) else None
 
     def coverage(self, reading: Reading, top: Sequence[int]) -> float:
         """The greatest share, 0 to 1, of the question's index terms that one of ``top`` holds.

@@ -261,7 +261,8 @@ class Searcher:
         top = list(best[:_LOOKED_AT])
         read = [judgement.logit for judgement in judged.values()]
         sentence = self._sentence(reading, best[0], judged.get(best[0])) if best else ""
-        asked, unanswered = self._scorer.asked(reading)
+        found_in = reading.candidates.passages[best[0]].report if best else ""
+        asked, unanswered = self._scorer.asked(reading, found_in)
         return confidence.Signals(
             unreported=float(
                 bool(self._gazetteer.unreported(reading.text))

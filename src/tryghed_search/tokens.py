@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tryghed_search import ranking
+from tryghed_search import linear, ranking
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -163,16 +163,25 @@ class TokenStatistics:
 class LateInteraction:
     """Scores questions against :class:`TokenVectors`."""
 
-    def __init__(self, tokens: TokenVectors, statistics: TokenStatistics | None = None) -> None:
-        """``statistics`` are those of the whole index, if the passages are not all of it."""
-        self._vectors = tokens.vectors.astype(np.float32)
+    def __init__(
+        self,
+        tokens: TokenVectors,
+        statistics: TokenStatistics | None = None,
+        *,
+        lasting: bool = False,
+    ) -> None:
+        """``statistics`` are those of the whole index, if the passages are not all of it.
+
+        ``lasting`` says that many questions are to come: getting ready takes longer, each less.
+        """
+        self._cosines = linear.Cosines(tokens.vectors, lasting)
         self._tokens = tokens
         self._statistics = statistics or TokenStatistics.of(tokens)
         self._passages = len(tokens.bounds) - 1
 
     def __bool__(self) -> bool:
         """Whether there are any token vectors: not every model gives them."""
-        return len(self._vectors) > 0
+        return len(self._tokens.ids) > 0
 
     def weights(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
         """How much each token of a question counts, as ``TokenStatistics.weights``."""
@@ -184,11 +193,12 @@ class LateInteraction:
 
     def vectors_of(self, passage: int) -> npt.NDArray[np.float32]:
         """The token vectors of one passage, (n, d) float32, rows of unit length."""
-        return self._vectors[self._tokens.bounds[passage] : self._tokens.bounds[passage + 1]]
+        start, end = self._tokens.bounds[passage : passage + 2]
+        return self._tokens.vectors[start:end].astype(np.float32)
 
     def similarities(self, question: Encoded) -> npt.NDArray[np.float32]:
         """Cosines of the question's tokens with all tokens of all passages, (m, t) float32."""
-        return np.asarray(self.centred(question) @ self._vectors.T)
+        return self._cosines(self.centred(question))
 
     def passages(
         self, similarities: npt.NDArray[np.float32], weights: npt.NDArray[np.float32]

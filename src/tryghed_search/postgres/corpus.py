@@ -44,6 +44,8 @@ class Loaded:
     """Over the passages' index terms."""
     grams: LexicalIndex
     """Over their n-grams."""
+    lengths: npt.NDArray[np.int64]
+    """(n,) int64: how many tokens they have."""
 
     def places(
         self, numbers: npt.NDArray[np.int64] | Sequence[int]
@@ -101,7 +103,7 @@ class Loaded:
             ids[field][term] = number
         every_number = np.array([n for key in keys for n in numbers[key]], dtype=np.int64)
         every_place = {int(number): place for place, number in enumerate(every_number)}
-        words, grams = cls._lexical(connection, keys, every_place, ids)
+        words, grams, lengths = cls._lexical(connection, keys, every_place, ids)
         counts = version.totals.terms
         tokens = np.flatnonzero(version.totals.tokens)
         statistics = TokenStatistics(
@@ -132,6 +134,7 @@ class Loaded:
             centres={key: centre for key, (_, centre) in bodies.items()},
             words=words,
             grams=grams,
+            lengths=lengths,
         )
 
     @staticmethod
@@ -140,8 +143,8 @@ class Loaded:
         keys: Sequence[int],
         places: Mapping[int, int],
         ids: Mapping[int, Mapping[str, int]],
-    ) -> tuple[LexicalIndex, LexicalIndex]:
-        """Word search over index terms and n-grams; ``places`` has the passages' by number."""
+    ) -> tuple[LexicalIndex, LexicalIndex, npt.NDArray[np.int64]]:
+        """Word search over index terms and n-grams, and lengths; ``places`` are by number."""
         fields = (TERM, GRAM)
         # In the database all terms are numbered together.
         renumbered = {field: {term: n for n, term in enumerate(ids[field])} for field in fields}
@@ -151,6 +154,7 @@ class Loaded:
             numbers = np.fromiter(ids[field].values(), np.int64, len(ids[field]))
             new[numbers] = np.arange(len(numbers), dtype=np.int32)
         documents: tuple[list[Sequence[int]], ...] = tuple([()] * len(places) for _ in fields)
+        lengths = np.zeros(len(places), np.int64)
         found = 0
         for passage, sizes, terms in connection.execute(
             "SELECT passage, sizes, terms FROM details WHERE report = ANY(%s)", (keys,), binary=True
@@ -159,6 +163,7 @@ class Loaded:
             if len(every) != 2 * sum(sizes[1:]):
                 raise ValueError("terms of another length")
             found += 1
+            lengths[places[passage]] = sizes[0]
             start = 0
             for size, some in zip(sizes[1:], documents, strict=True):
                 own, counts = every[start : start + 2 * size].reshape(2, size)
@@ -170,4 +175,4 @@ class Loaded:
             LexicalIndex.of_numbers(some, renumbered[field])
             for some, field in zip(documents, fields, strict=True)
         )
-        return words, grams
+        return words, grams, lengths

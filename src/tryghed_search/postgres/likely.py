@@ -94,7 +94,8 @@ class Likely:
                 queries, self._cosines(connection, queries, chosen), strict=True
             )
         ]
-        kept = worth_keeping(raw, np.isin(chosen, always), [mask[chosen] for mask in masks])
+        among = [mask[chosen] for mask in masks]
+        kept = worth_keeping(raw, np.isin(chosen, always), among, self._loaded.lengths[chosen])
         return chosen[kept], [narrowed(own, kept) for own in raw]
 
     def _near(
