@@ -187,9 +187,10 @@ def many(real: Kept, server: Server) -> Iterator[Kept]:
 
 @pytest.fixture
 def few_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in (("NEAREST", 32), ("BEST", 8), ("KEPT", 8), ("ENDS", 2), ("SAMPLE", 4)):
+    few = {"BEST": 8, "KEPT": 8, "TOKENS": 0, "ENDS": 2, "FARTHEST": 2, "SAMPLE": 4}
+    for name, value in few.items():
         monkeypatch.setattr(retrieval, name, value)
-    monkeypatch.setattr(retrieval, "FARTHEST", 2)
+    monkeypatch.setattr(schema, "NEAREST", 32)
 
 
 def test_of_many_passages_the_best_are_found_among_few(

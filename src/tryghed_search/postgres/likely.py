@@ -53,7 +53,7 @@ class Choice:
             ordered = " true {} ORDER BY v.vector <#> %s::vector"
         return (
             f"SELECT v.passage FROM vectors v {self.join} WHERE {ordered.format(self.conditions)}"
-            f" LIMIT {retrieval.NEAREST}"
+            f" LIMIT {schema.NEAREST}"
         )
 
 
@@ -109,7 +109,7 @@ class Likely:
         )
         vectors = [literal(query.vector) for query in queries]
         opposites = [literal(-query.vector) for query in queries]
-        effort = max(self._version.effort, retrieval.NEAREST)
+        effort = max(self._version.effort, schema.NEAREST)
         everything = Choice()
         for _ in range(2):
             with connection.pipeline():
