@@ -623,6 +623,37 @@ def test_a_statement_that_takes_too_long_is_given_up(
     database.close()
 
 
+def test_while_no_host_answers_only_one_looks_for_it_and_not_all_the_time(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tryghed_search.postgres.database._READ_SECONDS", 0.1)
+    database = Database(server.address())
+    asked = itertools.count(1)
+
+    def unreachable() -> Any:
+        next(asked)
+        raise psycopg.OperationalError("no host")
+
+    def select() -> Any:
+        return database.read(lambda connection: connection.execute("SELECT 1").fetchone())
+
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "_open_pool", unreachable)
+        with pytest.raises(DatabaseLostError, match="no host"):
+            select()
+    attempts = next(asked)
+    assert attempts > 1
+    with pytest.raises(DatabaseLostError, match="a moment ago"):
+        select()  # although it would answer again
+    monkeypatch.setattr(database, "_refused_until", 0.0)
+    with database._looking, pytest.raises(DatabaseLostError, match="a moment ago"):
+        select()
+    assert database.lost
+    assert select() == (1,)
+    assert not database.lost
+    database.close()
+
+
 def test_reading_cannot_write(kept: Kept) -> None:
     kept.ingest()
     with pytest.raises(DatabaseError, match="read-only transaction"):

@@ -41,6 +41,8 @@ _QUICK = "-c jit=off"
 _READ_SECONDS = 4.0
 """How long a reader looks for a host that answers."""
 _PAUSE_SECONDS = 0.05
+_REFUSED_SECONDS = 1.0
+"""Once no host has answered: how long nobody looks for one again."""
 _CONNECTIONS = 8
 _HOW = (
     "Write it as postgresql://user:password@host1,host2/database, with what is no letter or digit "
@@ -87,6 +89,8 @@ class Database:
         self._answered = False
         self.lost = False
         """Whether the last attempt to read found no host that answers."""
+        self._refused_until = 0.0
+        self._looking = threading.Lock()
 
     # --- reading ----------------------------------------------------------------------------------
 
@@ -96,8 +100,19 @@ class Database:
         It is called again, from its beginning, when a connection fails or when it raises
         ``DatabaseLostError`` itself, so it must not do anything but read. Raises
         ``DatabaseLostError`` when no host gives an answer in time, ``DatabaseError`` when the
-        database refuses.
+        database refuses. While the database is lost one at a time looks for it, now and then, and
+        for all others it is raised at once: who waits holds a thread.
         """
+        if not self.lost:
+            return self._read(work)
+        if time.monotonic() < self._refused_until or not self._looking.acquire(blocking=False):
+            raise DatabaseLostError(f"The database {self.name} did not answer a moment ago.")
+        try:
+            return self._read(work)
+        finally:
+            self._looking.release()
+
+    def _read(self, work: Callable[[Connection], Result]) -> Result:
         import psycopg
 
         end = time.monotonic() + _READ_SECONDS
@@ -107,6 +122,8 @@ class Database:
                     result = work(connection)
             except (psycopg.OperationalError, psycopg.InterfaceError, DatabaseLostError) as error:
                 if isinstance(error, psycopg.errors.QueryCanceled) or time.monotonic() >= end:
+                    if not isinstance(error, psycopg.errors.QueryCanceled):
+                        self._refused_until = time.monotonic() + _REFUSED_SECONDS
                     self._note(lost=True, why=error)
                     raise DatabaseLostError(
                         f"The database {self.name} does not answer: {self._said(error)}. See that "
