@@ -295,7 +295,7 @@ def served(folder: Path, address: str, reports: Path) -> Iterator[Assistant]:
         "TRYGHED_ANSWERS": "0",
         "TRYGHED_RATE": "0",
     }
-    command = [sys.executable, "-m", "tryghed_search.cli", "serve", "--port", "0"]
+    command = [sys.executable, "-m", "tryghed_search", "serve", "--port", "0"]
     with (folder / "log").open("w", encoding="utf-8") as log:
         process = subprocess.Popen(
             [*command, "--index", str(folder / "index")], env=os.environ | given, stderr=log

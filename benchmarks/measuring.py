@@ -190,7 +190,7 @@ def server(index: Path, **settings: str) -> Iterator[tuple[int, int]]:
 
     Without a limit for one client, because a benchmark is one.
     """
-    command = [sys.executable, "-m", "tryghed_search.cli", "serve", "--port", "0"]
+    command = [sys.executable, "-m", "tryghed_search", "serve", "--port", "0"]
     process = subprocess.Popen(
         [*command, "--index", str(index)],
         env=os.environ | {"TRYGHED_RATE": "0"} | settings,

@@ -79,6 +79,7 @@ def build(given: argparse.Namespace) -> dict[str, Any]:
 
     from tryghed_search import build as whole
     from tryghed_search.postgres import database, ingest, report, schema, versions
+    from tryghed_search.postgres.totals import Totals
     from tryghed_search.vectors import VectorIndex
 
     made = Synthetic(real_contents(given.index), given.size, given.tokens)
@@ -97,15 +98,23 @@ def build(given: argparse.Namespace) -> dict[str, Any]:
             for item in items
             if (passages := item.source.report.passages)
         ]
+
+        def encoded(item: Any) -> list[Any]:
+            texts = [whole.embedded_text(p) for p in item.source.report.passages]
+            found = encoder.encode_documents(texts)
+            if given.tokens:
+                return found
+            return [replace(e, tokens=e.tokens[:0], ids=e.ids[:0]) for e in found]
+
+        sums = Totals.none(made.identity.dimension)
+        for item in items:
+            report.add_tokens(sums, encoded(item))
         spent = 0.0
         for item in items:
-            texts = [whole.embedded_text(p) for p in item.source.report.passages]
-            encoded = encoder.encode_documents(texts)
-            if not given.tokens:
-                encoded = [replace(e, tokens=e.tokens[:0], ids=e.ids[:0]) for e in encoded]
+            some = encoded(item)
             began = time.perf_counter()
             with connection.transaction():
-                report.ReportRows(connection, item, encoded, made.mean).write()
+                report.ReportRows(connection, item, some, sums.mean()).write()
             spent += time.perf_counter() - began
         seconds["write"] = round(spent, 3)
         with clock(seconds, "publish"):

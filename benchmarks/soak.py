@@ -372,7 +372,7 @@ def main() -> int:
             "TRYGHED_RELOAD_SECONDS": "0.2",
             "TRYGHED_QUEUE": "40",
         }
-        command = [sys.executable, "-m", "tryghed_search.cli", "serve", "--port", "0"]
+        command = [sys.executable, "-m", "tryghed_search", "serve", "--port", "0"]
         process = subprocess.Popen(
             [*command, "--index", str(Path(folder) / "index")],
             env=os.environ | given,

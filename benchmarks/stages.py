@@ -58,8 +58,6 @@ def told(name):
     seconds[name] = time.perf_counter() - began
     began = time.perf_counter()
 import torch; told("import torch")
-import transformers; told("import transformers")
-import sentence_transformers; told("import sentence-transformers")
 import faiss, bm25s; told("import FAISS and bm25s")
 from tryghed_search import bundled, settings, store
 from tryghed_search.loading import Loader

@@ -66,7 +66,7 @@ def served(index: Path) -> tuple[float, float]:
 
 def measure(index: Path, model: str, runs: int, warmups: int) -> dict[str, Any]:
     """Every command ``runs`` times, and what it came to; ``warmups`` fill the machine's caches."""
-    command = [sys.executable, "-m", "tryghed_search.cli"]
+    command = [sys.executable, "-m", "tryghed_search"]
     # The command that a user types, where it is installed beside this Python.
     script = Path(sys.executable).with_name("tryghed-search")
     typed = [str(script)] if script.is_file() else command
@@ -111,7 +111,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="tryghed-bench-") as folder:
         index = options.index or Path(folder) / "index"
         if options.index is None:
-            ingest = [sys.executable, "-m", "tryghed_search.cli", "ingest", "--index", str(index)]
+            ingest = [sys.executable, "-m", "tryghed_search", "ingest", "--index", str(index)]
             subprocess.run(ingest, check=True, stdout=subprocess.DEVNULL)
         result = measure(index.resolve(), model, options.runs, options.warmups)
     measuring.save(options.out, "start", on, result)

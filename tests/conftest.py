@@ -285,7 +285,7 @@ def guest(visitor: BrowserContext) -> Page:
 
 def command() -> list[str]:
     """The installed command, run by this Python."""
-    return [sys.executable, "-m", "tryghed_search.cli"]
+    return [sys.executable, "-m", "tryghed_search"]
 
 
 def free_port() -> int:

@@ -201,7 +201,7 @@ def test_a_missing_or_damaged_adapter_is_one_line_with_what_to_do(
         adapter.write_bytes(data[: len(data) // 2])
     cache = tmp_path / "cache"
     ran = subprocess.run(
-        [sys.executable, "-m", "tryghed_search.cli", "ingest", "--index", tmp_path / "index"],
+        [sys.executable, "-m", "tryghed_search", "ingest", "--index", tmp_path / "index"],
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": str(program.parent), "TRYGHED_CACHE": str(cache)},
         capture_output=True,

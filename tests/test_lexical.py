@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import bm25s
 import numpy as np
 import pytest
 
@@ -63,6 +64,17 @@ def test_an_index_comes_back_from_its_folder(index: LexicalIndex, tmp_path: Path
     again = LexicalIndex.load(tmp_path / "words", len(DOCUMENTS))
     for term in ("indbrud", "politi", "ældre", "ukendt"):
         assert np.array_equal(again.scores([term]), index.scores([term]))
+
+
+def test_an_index_is_the_one_that_bm25s_builds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tryghed_search.lexical._BLOCK", 7)
+    random = np.random.default_rng(3)
+    documents = [[f"o{n}" for n in random.zipf(1.5, size)] for size in random.integers(0, 40, 100)]
+    ours = LexicalIndex.build(iter(documents))
+    theirs = bm25s.BM25(k1=1.2, b=0.75, method="lucene")
+    theirs.index(documents, show_progress=False)
+    for term in {term for document in documents for term in document}:
+        assert np.array_equal(ours.scores([term]), theirs.get_scores([term]))
 
 
 def test_an_index_that_finds_no_room_is_told_of(index: LexicalIndex, tmp_path: Path) -> None:

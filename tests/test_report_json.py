@@ -34,6 +34,14 @@ def test_the_parts_are_one_object_as_json_writes_it(
     assert others == json.loads(json.dumps(OTHERS))
 
 
+def test_what_passages_have_alike_is_one_object(reports: tuple[Report, ...]) -> None:
+    (read,), _ = report_json.read("".join(report_json.parts(reports[:1])))
+    assert len(read.passages) > 2
+    for name in ("report", "entry", "path", "municipalities"):
+        values = [getattr(passage, name) for passage in read.passages]
+        assert len({id(value) for value in values}) == len(set(values)), name
+
+
 @pytest.mark.parametrize(
     "change",
     [

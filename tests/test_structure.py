@@ -60,6 +60,7 @@ LAYERS: tuple[tuple[str, str], ...] = (
     ("the process", "running"),
     ("the terminal", "printing"),
     ("the command line", "cli"),
+    ("where the command begins", "__main__"),
 )
 """The order in which data flows. A module may import those in the rows above its own, no other."""
 
@@ -73,6 +74,7 @@ ONLY_IN = {
     "pgvector": {"postgres.database"},
     "sentence_transformers": {"embedding", "reranking"},
     "bm25s": {"lexical"},
+    "scipy": {"lexical"},
     "torch": {"bert", "embedding", "linear", "reader"},
     "fastapi": {"api", "app", "pages", "problems", "running", "serving", "topic_pages", "widget"},
     "uvicorn": {"connections", "running"},

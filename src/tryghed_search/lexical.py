@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tryghed_search import ranking
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
@@ -20,7 +22,8 @@ K1, B = 1.2, 0.75
 """BM25's two constants."""
 _OCCURRENCES = 200_000
 """Of a question's terms in documents, that are looked at to choose the best documents."""
-
+_BLOCK = 50_000
+"""Documents whose scores are reckoned together when an index is built."""
 _LOOKED_UP = 12
 """A term's documents are gone through one by one as long as they are fewer than so many times
 those asked for; else these are searched for among them."""
@@ -37,26 +40,29 @@ class LexicalIndex:
     def build(cls, documents: Iterable[Sequence[str]]) -> LexicalIndex:
         """An index of ``documents``, each its terms in order; they are gone through once."""
         numbers: dict[str, int] = {}
-        # Four bytes a term: as texts they would be more than all else that is made of a document.
-        ids = [
-            array("i", [numbers.setdefault(term, len(numbers)) for term in terms])
-            for terms in documents
-        ]
-        return cls.of_numbers(ids, numbers)
+        given, ends = array("i"), array("q", [0])  # as texts they would take ten times as much
+        for terms in documents:
+            given.extend(numbers.setdefault(term, len(numbers)) for term in terms)
+            ends.append(len(given))
+        return cls.of_numbers(given, np.asarray(ends), numbers)
 
     @classmethod
     def of_numbers(
-        cls, documents: Sequence[Sequence[int]], numbers: Mapping[str, int]
+        cls, given: array[int], ends: npt.NDArray[np.int64], numbers: Mapping[str, int]
     ) -> LexicalIndex:
-        """An index of documents that are given as the numbers of their terms.
+        """An index of documents whose terms are ``given`` by number, one document after another.
 
-        ``numbers`` has every term's, all from 0 on.
+        What bm25s would build of them, to the bit, but all documents at once where it goes through
+        them one by one: in a third of the time and with less memory. Document i has the terms from
+        ``ends[i]`` to ``ends[i + 1]``; ``numbers`` has every term's, from 0 on.
         """
         import bm25s
 
-        retriever = bm25s.BM25(k1=K1, b=B, method="lucene", csc_backend="scipy")
-        retriever.index((documents, dict(numbers) or {"": 0}), show_progress=False)
-        return cls(retriever, len(documents))
+        retriever = bm25s.BM25(k1=K1, b=B, method="lucene")
+        retriever.scores = _scores(given, ends, len(numbers))
+        retriever.vocab_dict = {**numbers, "": len(numbers)}
+        retriever.nonoccurrence_array = None
+        return cls(retriever, len(ends) - 1)
 
     @classmethod
     def load(cls, folder: Path, size: int, mapped: bool = False) -> LexicalIndex:
@@ -112,9 +118,13 @@ class LexicalIndex:
             scores[self._documents[start:end]] += times * self._weights[start:end]
         if among is not None:
             scores *= among
-        found = np.flatnonzero(scores)
+        found = np.flatnonzero(scores > 0)
         if len(found) > count:
-            found = found[np.argpartition(-scores[found], count - 1)[:count]]
+            reached = scores[found]
+            least = np.partition(reached, -count)[-count]
+            # Of those that are equal the first are taken, after all that are better.
+            better, equal = found[reached > least], found[reached == least]
+            found = np.concatenate([better, equal[: count - len(better)]])
         return found
 
     def scores_of(
@@ -158,3 +168,33 @@ class LexicalIndex:
 
     def __contains__(self, term: str) -> bool:
         return bool(term) and term in self._retriever.vocab_dict  # bm25s adds an empty term
+
+
+def _scores(given: array[int], ends: npt.NDArray[np.int64], terms: int) -> dict[str, Any]:
+    """What each of ``terms`` adds to the score of each of its documents, as bm25s keeps it.
+
+    ``given`` are the documents' terms, one after another to the ``ends``.
+    """
+    from scipy import sparse
+
+    count, lengths = len(ends) - 1, np.diff(ends)
+    numbers = np.frombuffer(given, np.int32) if given else np.empty(0, np.int32)
+    table = sparse.csr_matrix(
+        (np.ones(len(given), np.float32), numbers, ends), shape=(count, max(1, terms))
+    )
+    table.sum_duplicates()
+    rarity = ranking.idf(count, np.bincount(table.indices, minlength=terms))
+    less = K1 * (1 - B + B * lengths / max(1e-9, float(lengths.mean())))
+    for start in range(0, count, _BLOCK):
+        bounds = table.indptr[start : start + _BLOCK + 1]
+        part = slice(int(bounds[0]), int(bounds[-1]))
+        often = table.data[part]
+        held = often / (often + np.repeat(less[start : start + _BLOCK], np.diff(bounds)))
+        table.data[part] = rarity[table.indices[part]] * held
+    by_term = table.tocsc()
+    return {
+        "data": by_term.data,
+        "indices": by_term.indices.astype(np.int32, copy=False),
+        "indptr": by_term.indptr,
+        "num_docs": count,
+    }

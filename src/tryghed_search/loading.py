@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,7 +37,11 @@ class Loader:
     @functools.cached_property
     def encoder(self) -> Encoder:
         """The embedding model; ``ModelError`` if it cannot be used."""
-        return Encoder(self._settings.model, self._settings.cache)
+        encoder = Encoder(self._settings.model, self._settings.cache)
+        # All that was imported and loaded stays, and need not be looked through for what does not.
+        gc.freeze()
+        gc.enable()
+        return encoder
 
     @functools.cached_property
     def _reranker(self) -> Reranker | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from tryghed_search.retrieval import (
     RawScores,
     Retriever,
     Selections,
+    affordable,
     known_filters,
     narrowed,
     sample,
@@ -99,7 +101,12 @@ class LikelyPassages:
         """The rows of each passage, passage after passage."""
         self._bounds = np.searchsorted(owners[self._rows], np.arange(len(self._passages) + 1))
         self._vectors = contents.vectors.vectors()
+        # As a plain array: numpy takes its time to cut pieces from one that knows it is mapped.
+        self._tokens = replace(contents.tokens, vectors=np.asarray(contents.tokens.vectors))
         self._lengths = np.diff(contents.tokens.bounds)
+        few = () if self._lengths.any() else (retrieval.WITHOUT_TOKENS,)
+        self._nearest = min(retrieval.NEAREST, *few, len(self._vectors))
+        self._best_of_each = min(retrieval.BEST, *few, len(self._passages))
         self._sample = sample(len(self._passages))
         self._selections = Selections(self._passages)
         self._selected = lru_cache(_SELECTIONS)(self._select)
@@ -115,7 +122,7 @@ class LikelyPassages:
         """The best of all and of each of ``wanted``, and a sample of the rest."""
         selected = [self._selected(filters) for filters in dict.fromkeys((Filters(), *wanted))]
         ends = [
-            self._contents.vectors.ends(query.vector, retrieval.NEAREST, retrieval.FARTHEST)
+            self._contents.vectors.ends(query.vector, self._nearest, retrieval.FARTHEST)
             for query in queries
         ]
         found = [
@@ -123,24 +130,24 @@ class LikelyPassages:
             for query, (near, _) in zip(queries, ends, strict=True)
             for chosen in selected
         ]
-        rest = np.concatenate(
-            [
-                self._sample,
-                *(
-                    self._owners(rows)
-                    for near, far in ends
-                    for rows in (near[: retrieval.ENDS], far)
-                ),
-            ]
-        )
+        rest = np.concatenate([self._sample, *(self._at_ends(*rows) for rows in ends)])
         numbers = np.unique(np.concatenate([rest, *found]))
         raw = self._scored(queries, numbers)
         among = [chosen[0][numbers] for chosen in selected if chosen is not None]
         lengths = self._lengths[numbers]
         kept = worth_keeping(raw, np.isin(numbers, rest), among, lengths)
-        late = LateInteraction(_tokens_of(self._contents.tokens, numbers[kept]), self.corpus.tokens)
+        late = LateInteraction(_tokens_of(self._tokens, numbers[kept]), self.corpus.tokens)
         passages = [self._passages[number] for number in numbers[kept]]
         return Candidates(passages, late, tuple(narrowed(own, kept) for own in raw))
+
+    def _at_ends(
+        self, near: npt.NDArray[np.int64], far: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.int64]:
+        """Numbers of the passages of the nearest rows and, as late interaction allows, the far."""
+        farthest = self._owners(far)
+        few = affordable(self._lengths[farthest], retrieval.TOKENS // 4)
+        few = max(few, retrieval.ENDS)
+        return np.concatenate([self._owners(near[: retrieval.ENDS]), farthest[:few]])
 
     def _owners(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Numbers of the passages that rows are of, in the rows' order, each once."""
@@ -174,12 +181,12 @@ class LikelyPassages:
         """
         allowed, among = selected or (None, None)
         if among is not None:
-            nearest, _ = self._contents.vectors.search(query.vector, retrieval.NEAREST, among)
+            nearest, _ = self._contents.vectors.search(query.vector, self._nearest, among)
         return np.concatenate(
             [
-                self._owners(nearest)[: retrieval.BEST],
-                self._contents.words.best(query.terms, retrieval.BEST, allowed),
-                self._contents.grams.best(query.grams, retrieval.BEST, allowed),
+                self._owners(nearest)[: self._best_of_each],
+                self._contents.words.best(query.terms, self._best_of_each, allowed),
+                self._contents.grams.best(query.grams, self._best_of_each, allowed),
             ]
         )
 

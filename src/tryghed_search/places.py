@@ -43,21 +43,23 @@ class Gazetteer:
 
     def __init__(self, reported: Mapping[str, tuple[str, ...]]) -> None:
         """``reported`` holds the municipalities that the reports name, with other spellings."""
-        self._reported = {name: _pattern((name, *also)) for name, also in reported.items()}
+        self._reported = _Names({name: _pattern((name, *also)) for name, also in reported.items()})
         known = {spelling.lower() for name, also in reported.items() for spelling in (name, *also)}
-        self._others = {
-            name: _pattern((name, *_ALSO.get(name, ())), strict=name in _ALSO_WORDS)
-            for name in MUNICIPALITIES
-            if name.lower() not in known
-        }
+        self._others = _Names(
+            {
+                name: _pattern((name, *_ALSO.get(name, ())), strict=name in _ALSO_WORDS)
+                for name in MUNICIPALITIES
+                if name.lower() not in known
+            }
+        )
 
     def reported(self, question: str) -> tuple[str, ...]:
         """Municipalities in the question that the reports speak of."""
-        return tuple(name for name, pattern in self._reported.items() if pattern.search(question))
+        return tuple(self._reported.in_text(question))
 
     def replaced(self, question: str, name: str) -> str:
         """The question with ``name`` in place of the reported municipalities that it names."""
-        for pattern in self._reported.values():
+        for pattern in self._reported.patterns.values():
             question = pattern.sub(name, question)
         return question
 
@@ -65,9 +67,26 @@ class Gazetteer:
         """Danish municipalities in the question that no report speaks of."""
         return tuple(
             name.removesuffix("s") if name in {"Nordfyns", "Vesthimmerlands"} else name
-            for name, pattern in self._others.items()
-            if pattern.search(question)
+            for name in self._others.in_text(question)
         )
+
+
+class _Names:
+    """Names with what finds each; most texts have none of them, which one look tells."""
+
+    def __init__(self, patterns: Mapping[str, re.Pattern[str]]) -> None:
+        self.patterns = patterns
+        self._any = re.compile(
+            "|".join(
+                f"(?{'i' if pattern.flags & re.IGNORECASE else ''}:{pattern.pattern})"
+                for pattern in patterns.values()
+            )
+        )
+
+    def in_text(self, text: str) -> list[str]:
+        if not self._any.search(text):
+            return []
+        return [name for name, pattern in self.patterns.items() if pattern.search(text)]
 
 
 def _pattern(spellings: tuple[str, ...], *, strict: bool = False) -> re.Pattern[str]:

@@ -11,6 +11,10 @@ from tryghed_search.passages import Block, Passage, Report, Section
 
 _FIRST = '{"reports": ['
 _BETWEEN, _LAST = ", ", "]"
+_COMMON = frozenset(
+    "report section entry path kind parent municipalities themes audiences role".split()
+)
+"""Fields that many passages of a report have alike."""
 
 
 def parts(reports: Sequence[Report], **others: object) -> Iterator[str]:
@@ -53,10 +57,22 @@ def read(written: str) -> tuple[tuple[Report, ...], dict[str, Any]]:
 
 def report_from(data: Mapping[str, Any]) -> Report:
     """The report that ``text`` and JSON have made plain."""
-    sections = tuple(Section(**_tuples(section)) for section in data["sections"])
+    common: dict[Any, Any] = {}
+
+    def fields_of(value: Mapping[str, Any]) -> dict[str, Any]:
+        """With one object for what many have alike: passages then take a third less memory."""
+        return {
+            name: common.setdefault(item, item) if name in _COMMON else item
+            for name, item in _tuples(value).items()
+        }
+
+    sections = tuple(Section(**fields_of(section)) for section in data["sections"])
     passages = tuple(
         Passage(
-            **{**_tuples(passage), "blocks": tuple(Block(**block) for block in passage["blocks"])}
+            **{
+                **fields_of(passage),
+                "blocks": tuple(Block(**fields_of(block)) for block in passage["blocks"]),
+            }
         )
         for passage in data["passages"]
     )

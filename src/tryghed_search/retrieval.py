@@ -27,6 +27,8 @@ NEAREST = 768
 """Vectors that are looked at for one question in a large store; several may be of one passage."""
 BEST = 768
 """Passages that the nearest vectors, the words and the n-grams each put forward."""
+WITHOUT_TOKENS = 256
+"""Both, where there is no late interaction that they could come to merit by."""
 KEPT = 96
 """Of those, the best by all scores but late interaction, which get that too: at least so many."""
 TOKENS = 14_000
@@ -36,7 +38,7 @@ ENDS = 8
 the reports leave unanswered counts."""
 FARTHEST = 128
 """Vectors far from the question, whose passages are scored so that scores are stretched over the
-range that they have among all."""
+range that they have among all: as many as a quarter of ``TOKENS`` allows, but at least ``ENDS``."""
 _SELECTIONS = 64
 """Filters whose passages are kept at hand."""
 _SECOND_ASKED = 0.4
@@ -159,9 +161,13 @@ def worth_keeping(
     for own in raw:
         best = np.argsort(-ranking.fuse(scores(own, len(always)), ranking.Weights()))
         for some in (best, *(best[allowed[best]] for allowed in among)):
-            within = int(np.searchsorted(np.cumsum(lengths[some]), TOKENS, side="right"))
-            kept[some[: max(KEPT, min(within, most))]] = True
+            kept[some[: max(KEPT, min(affordable(lengths[some], TOKENS), most))]] = True
     return kept
+
+
+def affordable(lengths: npt.NDArray[np.int64], tokens: int) -> int:
+    """How many of the first passages have no more than ``tokens`` token vectors together."""
+    return int(np.searchsorted(np.cumsum(lengths), tokens, side="right"))
 
 
 def narrowed(raw: RawScores, kept: npt.NDArray[np.bool_]) -> RawScores:

@@ -89,7 +89,7 @@ def ready_for_workers(given: Settings) -> None:
     with suppress(NoIndexError):
         Loader(given).store.manifest()
         return
-    command = [sys.executable, "-m", "tryghed_search.cli", "ingest"]
+    command = [sys.executable, "-m", "tryghed_search", "ingest"]
     if subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode:  # noqa: S603
         sys.exit(1)  # it has said why
 

@@ -71,6 +71,14 @@ class IndexHolder:
         self.engine.close()
 
 
+@dataclass(slots=True)
+class Asked:
+    """An answer, and what goes over the wire for it once somebody has written that."""
+
+    answer: Answer
+    written: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Serving:
     """The assistant as one request sees it: the same index from its beginning to its end."""
@@ -101,15 +109,20 @@ class Serving:
         return self._current()[0]
 
     async def ask(self, question: Question) -> Answer:
-        """Answer one question.
+        """Answer one question; raises what ``asked`` raises."""
+        return (await self.asked(question)).answer
+
+    async def asked(self, question: Question) -> Asked:
+        """Answer one question; who asks it again gets the same object.
 
         Raises ``BadQuestionError`` for one that cannot be used, ``NotReadyError`` without an index
         and ``BusyError`` when there is no room or no time for it.
         """
         manifest, searcher = self._current()
-        answer = await self._engine.run(
-            ("ask", manifest.folder, question), functools.partial(searcher.ask, question)
+        asked = await self._engine.run(
+            ("ask", manifest.folder, question), lambda: Asked(searcher.ask(question))
         )
+        answer = asked.answer
         self._metrics.answers.labels(answer.status).inc()
         if self._log_questions:
             questions_log.info(
@@ -120,7 +133,7 @@ class Serving:
                     "confidence": answer.confidence,
                 },
             )
-        return answer
+        return asked
 
     async def sections(self, topic: str | None, filters: Filters) -> tuple[SectionHit, ...]:
         """Rank whole cases, types and trends for a topic, or list them without one.

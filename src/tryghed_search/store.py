@@ -347,13 +347,10 @@ def _read(generation: Path, manifest: Manifest) -> Contents:
     reports, data = report_json.read((generation / _REPORTS).read_text(encoding="utf-8"))
     mapped = manifest.counts["vectors"] > FLAT_UP_TO
     tokens = {
-        # As plain arrays: numpy takes its time to cut pieces from one that knows it is mapped.
-        field.name: np.asarray(
-            np.load(
-                generation / f"tokens-{field.name}.npy",
-                allow_pickle=False,
-                mmap_mode="r" if mapped and field.name == "vectors" else None,
-            )
+        field.name: np.load(
+            generation / f"tokens-{field.name}.npy",
+            allow_pickle=False,
+            mmap_mode="r" if mapped and field.name == "vectors" else None,
         )
         for field in fields(TokenVectors)
     }

@@ -126,7 +126,7 @@ class TryghedSearch extends HTMLElement {
 
   /** Makes what stays fit the attributes and the conversation. */
   #settle() {
-    const { panel, label, hint, restart, button, scope, full } = this.#parts;
+    const { panel, label, hint, restart, button, full } = this.#parts;
     const [site, filters, theme] = [this.#site, this.#filters, this.getAttribute("theme")];
     const { words } = site;
     const begun = this.#exchanges.length > 0;
@@ -139,14 +139,29 @@ class TryghedSearch extends HTMLElement {
     restart.textContent = words.ask.restart;
     restart.hidden = !begun;
     button.textContent = words.ask.submit;
-    const labels = FILTERS.flatMap((name) =>
-      filters[name].map((value) => words[`${name}s`]?.[value] ?? value),
-    );
+    this.#settleScope();
+    full.replaceChildren(this.#link("link", words.widget.full, this.#full()));
+    full.hidden = this.#root === null;
+  }
+
+  /** Reports are named by their titles as soon as an answer has told these. */
+  #settleScope() {
+    const { scope } = this.#parts;
+    const [words, filters] = [this.#words, this.#filters];
+    const passages = this.#exchanges.flatMap(({ found }) => found?.passages ?? []);
+    const titles = Object.fromEntries(passages.map((one) => [one.id.split("/")[0], one.citation.report]));
+    const count = filters.report.filter((id) => !titles[id]).length;
+    const others = fill(words.filters[count === 1 ? "one_report" : "some_reports"], { count });
+    const labels = [
+      ...FILTERS.filter((name) => name !== "report").flatMap((name) =>
+        filters[name].map((value) => words[`${name}s`]?.[value] ?? value),
+      ),
+      ...filters.report.map((id) => titles[id]).filter(Boolean),
+      ...(count ? [others] : []),
+    ];
     const limits = fill(words.filters.scope, { labels: labels.join(" · ") });
     scope.textContent = labels.length ? limits : ""; // hidden text would still describe the field
     scope.hidden = !labels.length;
-    full.replaceChildren(this.#link("link", words.widget.full, this.#full()));
-    full.hidden = this.#root === null;
   }
 
   /** An empty heading is there for screen readers only: what stands below it needs one. */
@@ -363,6 +378,7 @@ class TryghedSearch extends HTMLElement {
     this.#stop = null;
     const reading = this.shadowRoot.activeElement === exchange.title;
     this.#show(exchange);
+    this.#settleScope();
     if (reading) exchange.node.scrollIntoView({ block: "nearest" });
     this.#tell(exchange);
   }

@@ -153,7 +153,8 @@ class Loaded:
         for field in fields:
             numbers = np.fromiter(ids[field].values(), np.int64, len(ids[field]))
             new[numbers] = np.arange(len(numbers), dtype=np.int32)
-        documents: tuple[list[Sequence[int]], ...] = tuple([()] * len(places) for _ in fields)
+        nothing = np.empty(0, np.int32)
+        documents = tuple([nothing] * len(places) for _ in fields)
         lengths = np.zeros(len(places), np.int64)
         found = 0
         for passage, sizes, terms in connection.execute(
@@ -167,12 +168,13 @@ class Loaded:
             start = 0
             for size, some in zip(sizes[1:], documents, strict=True):
                 own, counts = every[start : start + 2 * size].reshape(2, size)
-                some[places[passage]] = array("i", np.repeat(new[own], counts).tobytes())
+                some[places[passage]] = np.repeat(new[own], counts)
                 start += 2 * size
         if found != len(places):
             raise ValueError(f"words of {found} passages of {len(places)}")
-        words, grams = (
-            LexicalIndex.of_numbers(some, renumbered[field])
-            for some, field in zip(documents, fields, strict=True)
-        )
-        return words, grams, lengths
+        indexes = []
+        for some, field in zip(documents, fields, strict=True):
+            ends = np.cumsum([0, *map(len, some)])
+            given = array("i", np.concatenate([nothing, *some]).tobytes())
+            indexes.append(LexicalIndex.of_numbers(given, ends, renumbered[field]))
+        return indexes[0], indexes[1], lengths

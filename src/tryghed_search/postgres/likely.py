@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _NARROW = 5_000
 """Passages that a filter lets through, up to which all their vectors are compared."""
-_FARTHEST_EFFORT = 64
+_FARTHEST_EFFORT = retrieval.FARTHEST
 """hnsw.ef_search for the vectors that have least to do with a text."""
 _OTHERS = 0.1
 """The share of other versions' passages among what is found, above which they are kept out."""
@@ -124,15 +124,18 @@ class Likely:
                 ]
                 if there.fetchone() is None:
                     raise DatabaseLostError("this host does not have what is asked for yet")
-                ends = [number for cursor in far for (number,) in cursor]
+                opposite = [[number for (number,) in cursor] for cursor in far]
                 found = [[number for (number,) in cursor] for cursor in near]
             places, known = self._loaded.places([number for some in found for number in some])
             if not len(known) or known.mean() >= 1 - _OTHERS:
                 break
             everything = Choice(" AND v.report = ANY(%s)", (list(self._version.keys),))
-        for some in found[: len(queries)]:
-            ends += some[: retrieval.ENDS]
-        return places, self._loaded.places(ends)[0]
+        ends = [self._loaded.places(some[: retrieval.ENDS])[0] for some in found[: len(queries)]]
+        for some in opposite:
+            far_places, _ = self._loaded.places(some)
+            few = retrieval.affordable(self._loaded.lengths[far_places], retrieval.TOKENS // 4)
+            ends.append(far_places[: max(few, retrieval.ENDS)])
+        return places, np.concatenate(ends)
 
     def _choice(self, filters: Filters, allowed: npt.NDArray[np.bool_]) -> Choice:
         if np.count_nonzero(allowed) <= _NARROW:
