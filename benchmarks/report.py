@@ -219,7 +219,10 @@ def scale(result: Result) -> str:
     rows = [
         [
             f"{STORES[store]}, {int(size):,}", f"{row['build_seconds']:.1f}",
-            f"{row['bytes'] / 1e6:,.0f}", f"{row['memory_mb']:,.0f}", f"{row['load_seconds']:.1f}",
+            f"{row['bytes'] / 1e6:,.0f}",
+            f"{row['memory_mb']:,.0f}"
+            + (f" + {row['server_mb']:,.0f}" if "server_mb" in row else ""),
+            f"{row['load_seconds']:.1f}",
             f"{row['p50_ms']:.1f}", f"{row['p99_ms']:.1f}", f"{row['vector_recall']:.3f}",
             verdict(row["recall"], 0.98, least=True).replace("≥ 0.98", f"{row['recall']:.3f}"),
         ]
@@ -238,6 +241,15 @@ def scale(result: Result) -> str:
             )
             parts.append(
                 f"{STORES[store]}: grows with the number of passages to the power: {grows}."
+            )
+        firsts = {n: row for n, row in told["sizes"].items() if "first_p50_ms" in row}
+        if firsts:
+            named = ", ".join(
+                f"{row['first_p50_ms']:.1f} ms of {int(n):,}" for n, row in firsts.items()
+            )
+            parts.append(
+                f"{STORES[store]}: server on the same machine, memory of the process that asks + "
+                f"of the server. Asked for the first time, the median is {named}."
             )
         if adding := told.get("adding"):
             seconds, share = adding["seconds"], adding["share"]

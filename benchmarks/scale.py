@@ -26,13 +26,15 @@ from typing import Any
 
 import measuring
 import numpy as np
+import scale_postgres
 from synthetic import PER_REPORT, Synthetic, SyntheticEncoder
 
+STORES = ("faiss", "postgresql")
 FITTED = ("build_seconds", "bytes", "memory_mb", "p50_ms")
 """What grows with the number of passages, each as its power."""
 _BUILT = "built.json"
 """What was told of building a size, in its folder."""
-_ROUNDS = 3
+ROUNDS = 3
 _MODEL_TEXTS = 64
 
 
@@ -84,6 +86,12 @@ class Recalled:
     def encode_questions(self, texts: Sequence[str]) -> list[Any]:
         """What was made of the current question."""
         return [self._encoded[self._current] for _ in texts]
+
+
+def resident_mb(kind: str) -> float:
+    """What this process has resident of its own (``RssAnon``) or of files (``RssFile``), in MB."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return round(int(re.findall(rf"{kind}:\s+(\d+)", status)[0]) / 1024, 1)
 
 
 # --- in processes of their own --------------------------------------------------------------------
@@ -181,7 +189,7 @@ def ask(given: argparse.Namespace) -> dict[str, Any]:
     with clock(seconds, "ready"):
         searcher = Searcher(contents, recalled)
     spent = []
-    for number in range(_ROUNDS):
+    for number in range(ROUNDS):
         for text in recalled.each():
             began = time.perf_counter()
             searcher.ask(Question(text, limit=10))
@@ -192,11 +200,10 @@ def ask(given: argparse.Namespace) -> dict[str, Any]:
     for text, expected in zip(recalled.each(len(best)), best, strict=True):
         ids = {p.id for p in searcher.rank(text, 10)}
         found.append(len(ids.intersection(expected)) / len(expected))
-    status = Path("/proc/self/status").read_text(encoding="ascii")
     return {
         "load_seconds": round(sum(seconds.values()), 3),
-        "memory_mb": round(int(re.findall(r"RssAnon:\s+(\d+)", status)[0]) / 1024, 1),
-        "mapped_mb": round(int(re.findall(r"RssFile:\s+(\d+)", status)[0]) / 1024, 1),
+        "memory_mb": resident_mb("RssAnon"),
+        "mapped_mb": resident_mb("RssFile"),
         "peak_mb": measuring.peak_memory_mb(),
         "p50_ms": measuring.median_ms(spent),
         "p99_ms": measuring.quantile_ms(spent, 0.99),
@@ -226,7 +233,7 @@ def add(given: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-STAGES = {"build": build, "ask": ask, "add": add}
+STAGES = {"build": build, "ask": ask, "add": add, **scale_postgres.STAGES}
 
 
 def stage(name: str, **given: object) -> dict[str, Any]:
@@ -270,16 +277,21 @@ def model_seconds(encoder: Any, made: Synthetic) -> float:
     return (time.perf_counter() - began) / len(passages)
 
 
-def measure(options: argparse.Namespace, index: Path, folder: Path) -> Iterator[dict[str, Any]]:
-    """What is known after each size, one after another, and after the adding."""
+def measure(
+    options: argparse.Namespace, index: Path, folder: Path, server: Any
+) -> Iterator[dict[str, Any]]:
+    """What is known after each size, one after another, and after the adding.
+
+    ``server`` is PostgreSQL's, or None. What it is compared with comes from the other store.
+    """
     from tryghed_search import settings
     from tryghed_search.loading import Loader
 
     encoder = Loader(settings.load(index=index)).encoder
     questions = folder / "questions.npz"
     keep_questions(questions, measuring.questions(options.questions), encoder)
-    told: dict[str, Any] = {"sizes": {}, "exponents": {}}
-    result = {"questions": options.questions, "exact": options.exact, "stores": {"faiss": told}}
+    stores: dict[str, Any] = {name: {"sizes": {}, "exponents": {}} for name in options.stores}
+    result = {"questions": options.questions, "exact": options.exact, "stores": stores}
     common = {"index": index, "folder": folder / "index"}
     for size in options.sizes:
         given = common | {"size": size, "questions-file": questions}
@@ -290,12 +302,19 @@ def measure(options: argparse.Namespace, index: Path, folder: Path) -> Iterator[
             built = stage("build", exact=options.exact, **given)
             kept.write_text(json.dumps(built), encoding="utf-8")
         built = json.loads(kept.read_text(encoding="utf-8"))
-        told["sizes"][str(size)] = built | stage("ask", **given)
-        told["exponents"] = exponents(told["sizes"])
+        if "faiss" in stores:
+            stores["faiss"]["sizes"][str(size)] = built | stage("ask", **given)
+        if server is not None:
+            with scale_postgres.database(server, size) as address:
+                given |= {"address": address, "pid": server.pid}
+                built = stage("postgres-build", exact=options.exact, **given)
+                stores["postgresql"]["sizes"][str(size)] = built | stage("postgres-ask", **given)
+        for told in stores.values():
+            told["exponents"] = exponents(told["sizes"])
         if not options.keep:
             shutil.rmtree(given["folder"])
         yield result
-    if options.adding:
+    if options.adding and "faiss" in stores:
         adding = stage("add", size=options.adding, tokens=1, **common)
         made = Synthetic(real_contents(index), _MODEL_TEXTS, tokens=False)
         one = model_seconds(encoder, made)
@@ -303,7 +322,7 @@ def measure(options: argparse.Namespace, index: Path, folder: Path) -> Iterator[
         seconds = adding["seconds"]
         whole = seconds["first"] + one * adding["passages"]
         adding["share"] = round((seconds["added"] + one * adding["added"]) / whole, 4)
-        told["adding"] = adding
+        stores["faiss"]["adding"] = adding
         yield result
 
 
@@ -324,6 +343,9 @@ def main() -> None:
         type=Path,
         help="folder to leave indexes in, and to take those that are there from",
     )
+    parser.add_argument("--stores", nargs="+", choices=STORES, default=STORES)
+    parser.add_argument("--address", help=argparse.SUPPRESS)
+    parser.add_argument("--pid", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--stage", choices=list(STAGES), help=argparse.SUPPRESS)
     parser.add_argument("--size", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -334,8 +356,10 @@ def main() -> None:
     with (
         measuring.index_folder(options.index) as index,
         tempfile.TemporaryDirectory(prefix="tryghed-scale-", dir=options.folder) as folder,
+        scale_postgres.server(options.folder, "postgresql" in options.stores) as server,
     ):
-        for result in measure(options, index, Path(folder)):  # what is finished is kept
+        # What is finished is kept.
+        for result in measure(options, index, Path(folder), server):
             measuring.save(options.out, "scale", on, result)
 
 

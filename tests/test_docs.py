@@ -39,8 +39,10 @@ def test_the_readme_names_every_place_of_the_layout() -> None:
 
 def test_the_architecture_names_every_module() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    for module in (ROOT / "src" / "tryghed_search").glob("[a-z]*.py"):
-        assert f"`{module.stem}`" in text, module.stem
+    source = ROOT / "src" / "tryghed_search"
+    for path in source.rglob("[a-z]*.py"):
+        module = ".".join(path.relative_to(source).with_suffix("").parts)
+        assert f"`{module}`" in text, module
 
 
 def test_the_reports_provenance_holds_its_hash() -> None:

@@ -17,15 +17,7 @@ import pytest
 from tests import policy_note
 from tests.conftest import REPORT, REPORTS, ROOT
 from tests.postgres import PASSWORD, QUOTED, Server, server
-from tryghed_search import (
-    adding,
-    build,
-    evaluation,
-    postgres_ingest,
-    postgres_rows,
-    postgres_schema,
-    store,
-)
+from tryghed_search import adding, build, danish, evaluation, retrieval, store
 from tryghed_search.embedding import Encoded, Encoder
 from tryghed_search.errors import (
     DatabaseError,
@@ -36,9 +28,12 @@ from tryghed_search.errors import (
     RecallError,
     SettingsError,
 )
+from tryghed_search.memory import AllPassages
 from tryghed_search.passages import Filters, Question
-from tryghed_search.postgres import Database
-from tryghed_search.postgres_search import PostgresRetriever
+from tryghed_search.postgres import details, ingest, schema
+from tryghed_search.postgres.database import Database
+from tryghed_search.postgres.search import PostgresRetriever
+from tryghed_search.retrieval import Query, scores
 from tryghed_search.search import Searcher
 from tryghed_search.stores import PostgresStore
 
@@ -182,7 +177,7 @@ def many(real: Kept, server: Server) -> Iterator[Kept]:
     address = server.new_database(next(names))
     database = Database(address)
     folder = Path(real.store._folder)
-    postgres_ingest.bring_in(
+    ingest.bring_in(
         build.read_reports(REPORTS), folder, database, lambda: real.encoder, nearest_from=1000
     )
     place = PostgresStore(database, folder, 512)
@@ -192,11 +187,10 @@ def many(real: Kept, server: Server) -> Iterator[Kept]:
 
 @pytest.fixture
 def few_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    place = "tryghed_search.postgres_search"
-    monkeypatch.setattr(f"{place}._NEAREST", {0: 8, 1: 12, 2: 16, 3: 4})
-    monkeypatch.setattr(f"{place}._BEST", 6)
-    monkeypatch.setattr("tryghed_search.retrieval.SAMPLE", 4)
-    monkeypatch.setattr(f"{place}._FARTHEST", 2)
+    few = {"BEST": 8, "KEPT": 8, "TOKENS": 0, "ENDS": 2, "FARTHEST": 2, "SAMPLE": 4}
+    for name, value in few.items():
+        monkeypatch.setattr(retrieval, name, value)
+    monkeypatch.setattr(schema, "NEAREST", 32)
 
 
 def test_of_many_passages_the_best_are_found_among_few(
@@ -212,8 +206,56 @@ def test_of_many_passages_the_best_are_found_among_few(
     ]
     assert len(same) > 40
     assert sum(same) / len(same) >= 0.95
-    reading = ours._scorer.read(["Hvor mange indbrud var der?"])[0]
-    assert len(reading.candidates.passages) < 60
+    fresh = many.searcher()
+    reading = fresh._scorer.read(["Hvor mange indbrud var der?"])[0]
+    assert 8 <= len(reading.candidates.passages) < 20
+    retriever = fresh._scorer._retriever
+    assert isinstance(retriever, PostgresRetriever)
+    assert len(retriever._memory._held) == len(reading.candidates.passages)  # no other was fetched
+
+
+def test_of_many_passages_those_that_are_kept_get_the_scores_that_they_get_in_memory(
+    many: Kept, index_folder: Path, few_looked_for: None
+) -> None:
+    encoder = many.encoder
+    text = "Hvor meget faldt antallet af indbrud i Hjørring?"
+    query = Query(
+        encoder.encode_questions([text])[0].pooled, danish.terms(text, {}), danish.grams(text)
+    )
+    in_memory = AllPassages(store.load(index_folder, encoder.identity)[1])
+    every = in_memory.candidates([query], ())
+    some = many.store.load(encoder.identity)[1].candidates([query], ())
+    places = [list(every.passages).index(passage) for passage in some.passages]
+    assert 8 <= len(places) < 20
+    for name in ("words", "grams"):
+        expected = getattr(every.raw[0], name)[places]
+        assert expected.any()
+        np.testing.assert_allclose(getattr(some.raw[0], name), expected, rtol=1e-4)
+    ours, theirs = (scores(own.raw[0], len(own.passages)) for own in (some, every))
+    np.testing.assert_allclose(ours.dense, theirs.dense[places], atol=1e-5)
+    np.testing.assert_allclose(ours.asked, theirs.asked[places], atol=1e-5)
+
+
+def test_rows_of_another_version_take_nobodys_place(
+    kept: Kept, index_folder: Path, few_looked_for: None
+) -> None:
+    shutil.copytree(
+        index_folder / build.ENCODED, kept.store._folder / build.ENCODED, dirs_exist_ok=True
+    )
+    shutil.copytree(REPORT, kept.reports / "lokal-tryghed-1")
+
+    def ingested() -> None:
+        sources, database = build.read_reports(kept.reports), kept.store.database
+        ingest.bring_in(sources, kept.store._folder, database, lambda: kept.encoder, nearest_from=1)
+
+    ingested()
+    shutil.rmtree(kept.reports / "lokal-tryghed-1")
+    ingested()
+    ours = kept.searcher()
+    found = places(ours, Question("Hvor mange indbrud var der i Hjørring?", limit=5))
+    assert len(found) == min(5, sum(len(report.passages) for report in ours.reports))
+    assert {place.split("/")[0] for place in found} == {"lille-rapport"}
+    assert places(ours, LAMPS)[0] == "lille-rapport/lys/1"
 
 
 def test_the_vectors_of_many_passages_are_found_through_an_index(many: Kept) -> None:
@@ -225,11 +267,11 @@ def test_the_vectors_of_many_passages_are_found_through_an_index(many: Kept) -> 
         connection.execute("SET LOCAL enable_seqscan = off")  # 90 passages are soon looked through
         connection.execute("SET LOCAL enable_bitmapscan = off")
         plan = connection.execute(
-            "EXPLAIN SELECT passage FROM vectors WHERE kind = 0"
-            " ORDER BY (vector::vector(384)) <#> %s::vector LIMIT 10",
+            "EXPLAIN SELECT passage FROM vectors v WHERE"  # noqa: S608
+            f" {schema.nearest_first(384).format('')} LIMIT 10",
             (str(vector.tolist()),),
         ).fetchall()
-    assert any("vectors_384_0" in line for (line,) in plan), plan
+    assert any("vectors_384" in line for (line,) in plan), plan
 
 
 def test_an_index_that_finds_too_few_of_the_nearest_is_not_put_in_force(
@@ -242,14 +284,25 @@ def test_an_index_that_finds_too_few_of_the_nearest_is_not_put_in_force(
     def again(**given: Any) -> store.Manifest:
         folder = kept.store._folder
         sources = build.read_reports(kept.reports)
-        return postgres_ingest.bring_in(
-            sources, folder, kept.store.database, lambda: kept.encoder, **given
-        )
+        return ingest.bring_in(sources, folder, kept.store.database, lambda: kept.encoder, **given)
 
     with pytest.raises(RecallError, match="not put in force"):
         again(nearest_from=1, least_recall=1.01)
     assert kept.store.manifest() == before
     assert again(nearest_from=1).vectors == {"kind": "hnsw", "recall": 1.0}
+
+
+def test_what_an_index_does_not_find_is_measured(
+    many: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with many.store.database.writing() as connection:
+        effort, recall = schema.measured(connection, 384, 0.98)
+        assert effort == schema._EFFORTS[0]
+        assert recall >= 0.98
+        monkeypatch.setattr(schema, "_EFFORTS", (1, 2))
+        effort, recall = schema.measured(connection, 384, 1.01)
+        assert effort == 2
+        assert 0 < recall < 1
 
 
 def test_a_narrow_filter_finds_its_passages_among_many(
@@ -265,7 +318,7 @@ def test_a_narrow_filter_finds_its_passages_among_many(
         expected = places(searcher, narrow)
         assert set(places(many.searcher(), narrow)[:3]) <= set(expected)
         with monkeypatch.context() as patch:
-            patch.setattr("tryghed_search.postgres_search._NARROW", 7)  # as if they were many
+            patch.setattr("tryghed_search.postgres.likely._NARROW", 7)  # as if they were many
             assert set(places(many.searcher(), narrow)[:3]) <= set(expected)
 
 
@@ -321,7 +374,7 @@ def test_what_is_no_longer_read_by_anybody_is_cleared_away(kept: Kept) -> None:
     assert len(kept.rows("SELECT version FROM versions")) == 2
     ids = {report for (report,) in kept.rows("SELECT id FROM reports")}
     assert ids == {"haven", "lille-rapport"}
-    for table in ("passages", "vectors", "lexical", "details"):
+    for table in ("passages", "vectors", "details"):
         lost = f"SELECT count(*) FROM {table} WHERE report NOT IN (SELECT key FROM reports)"  # noqa: S608
         assert kept.rows(lost) == [(0,)]
 
@@ -349,7 +402,7 @@ def test_an_ingest_that_fails_changes_nothing_and_the_next_one_goes_on_from_ther
 def test_a_second_ingest_into_the_same_database_is_refused(kept: Kept) -> None:
     kept.ingest()
     with kept.store.database.writing() as connection:
-        assert postgres_schema.hold(connection)
+        assert schema.hold(connection)
         with pytest.raises(IndexWriteError, match="Another ingest is writing to the database"):
             kept.ingest()
     kept.ingest()
@@ -373,7 +426,7 @@ def test_an_empty_database_is_told_from_one_without_reports(kept: Kept) -> None:
     with pytest.raises(NoIndexError, match="no report in the database yet"):
         kept.store.manifest()
     with kept.store.database.writing() as connection:
-        postgres_schema.migrate(connection)
+        schema.migrate(connection)
     with pytest.raises(NoIndexError, match="There is no report in the database"):
         kept.store.manifest()
 
@@ -396,20 +449,72 @@ def test_older_tables_are_brought_up_to_date_by_ingest_step_by_step(
     kept: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = kept.ingest()
-    more = (*postgres_schema.MIGRATIONS, "CREATE TABLE further (number integer)")
-    monkeypatch.setattr(postgres_schema, "MIGRATIONS", more)
-    monkeypatch.setattr(postgres_schema, "VERSION", len(more))
-    with pytest.raises(DatabaseError, match=r"version 1 of the tables, .* reads 2\. Run 'try"):
+    ours = len(schema.MIGRATIONS)
+    more = (*schema.MIGRATIONS, "CREATE TABLE further (number integer)")
+    monkeypatch.setattr(schema, "MIGRATIONS", more)
+    monkeypatch.setattr(schema, "VERSION", len(more))
+    with pytest.raises(DatabaseError, match=rf"version {ours} of .* reads {ours + 1}\. Run"):
         kept.store.manifest()
     assert kept.ingest() == first
-    assert kept.rows("SELECT version FROM schema_version ORDER BY version") == [(1,), (2,)]
+    assert kept.rows("SELECT version FROM schema_version ORDER BY version") == [
+        (number,) for number in range(1, ours + 2)
+    ]
     assert kept.rows("SELECT count(*) FROM further") == [(0,)]
     broken = (*more, "CREATE TABLE half (number integer); SELECT 1/0")
-    monkeypatch.setattr(postgres_schema, "MIGRATIONS", broken)
-    monkeypatch.setattr(postgres_schema, "VERSION", len(broken))
+    monkeypatch.setattr(schema, "MIGRATIONS", broken)
+    monkeypatch.setattr(schema, "VERSION", len(broken))
     with pytest.raises(DatabaseError, match="division by zero"):
         kept.ingest()
     assert kept.rows("SELECT to_regclass('half')") == [(None,)]
+
+
+def test_what_the_first_version_of_the_tables_was_searched_by_is_taken_away(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with kept.store.database.writing() as connection, monkeypatch.context() as patch:
+        patch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:1])
+        patch.setattr(schema, "VERSION", 1)
+        schema.migrate(connection)
+    kept.run("CREATE INDEX vectors_384_0 ON vectors (passage) WHERE kind = 0")
+    indexes = "SELECT indexname FROM pg_indexes WHERE tablename = 'vectors'"
+    assert ("vectors_384_0",) in kept.rows(indexes)
+    kept.ingest()
+    assert ("vectors_384_0",) not in kept.rows(indexes)
+    assert kept.rows("SELECT to_regclass('lexical')") == [(None,)]
+    assert places(kept.searcher(), LAMPS)[0] == "lille-rapport/lys/1"
+
+
+def test_vectors_of_another_length_do_not_disturb_the_index(kept: Kept) -> None:
+    def ingested(encoder: Encoder) -> store.Manifest:
+        sources, database = build.read_reports(kept.reports), kept.store.database
+        folder = kept.store._folder / encoder.identity.name.replace("/", "-")
+        folder.mkdir(parents=True, exist_ok=True)
+        return ingest.bring_in(sources, folder, database, lambda: encoder, nearest_from=1)
+
+    assert ingested(kept.encoder).vectors["recall"] == 1.0
+    assert ingested(Shorter(kept.encoder)).vectors["recall"] == 1.0
+    assert ingested(kept.encoder).vectors["recall"] == 1.0
+
+
+class Shorter(Encoder):
+    """A model whose vectors are half as long."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.__dict__.update(encoder.__dict__)
+        self._encoder = encoder
+        dimension = encoder.identity.dimension // 2
+        self.identity = replace(encoder.identity, name="half", sha256="1" * 64, dimension=dimension)
+
+    def encode_documents(self, *given: Any) -> list[Encoded]:
+        return [self._half(e) for e in self._encoder.encode_documents(*given)]
+
+    def encode_questions(self, *given: Any) -> list[Encoded]:
+        return [self._half(e) for e in self._encoder.encode_questions(*given)]
+
+    def _half(self, e: Encoded) -> Encoded:
+        size = self.identity.dimension
+        pooled = e.pooled[:size] / np.linalg.norm(e.pooled[:size])
+        return Encoded(pooled, e.tokens[:, :size], e.ids, e.spans)
 
 
 @pytest.fixture
@@ -436,11 +541,11 @@ def test_a_pgvector_that_is_too_old_is_told(kept: Kept, control: Path) -> None:
         kept.ingest()
 
 
-@pytest.mark.parametrize("damage", ["vectors", "details", "passages", "lexical_and_details"])
+@pytest.mark.parametrize("damage", ["vectors", "details", "passages", "terms", "numbers"])
 def test_rows_that_are_missing_are_noticed(kept: Kept, damage: str) -> None:
     kept.ingest()
-    if damage == "lexical_and_details":
-        kept.run("UPDATE details SET numbers = substring(numbers FROM 1 FOR 100)")
+    if damage in {"terms", "numbers"}:
+        kept.run(f"UPDATE details SET {damage} = substring({damage} FROM 1 FOR 100)")  # noqa: S608
     else:
         column = "number" if damage == "passages" else "passage"
         kept.run(f"DELETE FROM {damage} WHERE {column} = (SELECT max(number) FROM passages)")  # noqa: S608
@@ -467,7 +572,7 @@ def test_a_password_is_never_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    monkeypatch.setattr("tryghed_search.postgres._READ_SECONDS", 0.2)
+    monkeypatch.setattr("tryghed_search.postgres.database._READ_SECONDS", 0.2)
     right = server.address("findes-ikke")
     wrong = server.address().replace(QUOTED, "et-andet-kodeord")
     for address in (right, wrong, right.replace(str(server.port), "1")):
@@ -508,12 +613,43 @@ def test_an_address_that_is_none_is_refused_without_telling_the_password(address
 def test_a_statement_that_takes_too_long_is_given_up(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tryghed_search.postgres._STATEMENT_SECONDS", 1)
+    monkeypatch.setattr("tryghed_search.postgres.database._STATEMENT_SECONDS", 1)
     database = Database(server.address())
     with pytest.raises(DatabaseLostError, match="statement timeout"):
         database.read(lambda connection: connection.execute("SELECT pg_sleep(30)"))
     assert database.lost
     database.read(lambda connection: connection.execute("SELECT 1"))
+    assert not database.lost
+    database.close()
+
+
+def test_while_no_host_answers_only_one_looks_for_it_and_not_all_the_time(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tryghed_search.postgres.database._READ_SECONDS", 0.1)
+    database = Database(server.address())
+    asked = itertools.count(1)
+
+    def unreachable() -> Any:
+        next(asked)
+        raise psycopg.OperationalError("no host")
+
+    def select() -> Any:
+        return database.read(lambda connection: connection.execute("SELECT 1").fetchone())
+
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "_open_pool", unreachable)
+        with pytest.raises(DatabaseLostError, match="no host"):
+            select()
+    attempts = next(asked)
+    assert attempts > 1
+    with pytest.raises(DatabaseLostError, match="a moment ago"):
+        select()  # although it would answer again
+    monkeypatch.setattr(database, "_refused_until", 0.0)
+    with database._looking, pytest.raises(DatabaseLostError, match="a moment ago"):
+        select()
+    assert database.lost
+    assert select() == (1,)
     assert not database.lost
     database.close()
 
@@ -528,22 +664,21 @@ def test_reading_cannot_write(kept: Kept) -> None:
 
 
 def test_the_memory_holds_what_was_asked_for_last_and_no_more_than_there_is_room_for() -> None:
-    def details(tokens: int) -> postgres_rows.Details:
+    def some(tokens: int) -> details.Details:
         few = np.zeros(4, np.int32)
-        vectors = np.zeros((tokens, 384), np.float16)
-        return postgres_rows.Details(few, few, vectors, few, few, few, few)
+        return details.Details(few, few, np.zeros((tokens, 384), np.float16))
 
-    memory = postgres_rows.Memory(1)
-    memory.keep({number: details(100) for number in range(10)})
+    memory = details.Memory(1)
+    memory.keep({number: some(100) for number in range(10)})
     assert set(memory.get(range(10))) == set(range(10))
     memory.get([0])
-    memory.keep({number: details(100) for number in range(10, 16)})
+    memory.keep({number: some(100) for number in range(10, 16)})
     assert memory.used <= memory.room == 1024**2
     held = memory.get(range(16))
     assert 0 in held
     assert 1 not in held
     assert set(range(10, 16)) <= set(held)
-    memory.keep({99: details(2000)})  # more than there is room for
+    memory.keep({99: some(2000)})  # more than there is room for
     assert memory.used == 0
 
 

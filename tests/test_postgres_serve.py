@@ -169,7 +169,7 @@ def test_the_commands_work_on_a_database(run: Run, at_hand: str) -> None:
 def test_a_database_that_is_not_there_is_one_line(
     run: Run, at_hand: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tryghed_search.postgres._READ_SECONDS", 0.2)
+    monkeypatch.setattr("tryghed_search.postgres.database._READ_SECONDS", 0.2)
     monkeypatch.setenv("TRYGHED_STORE", f"postgresql://u:{QUOTED}@127.0.0.1:1/rapporter")
     for name in ("ingest", "ask", "serve"):
         ran = run(name, *([LAMPS] if name == "ask" else []))

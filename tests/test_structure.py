@@ -25,21 +25,25 @@ LAYERS: tuple[tuple[str, str], ...] = (
         "bundled linear extracting",
     ),
     ("the model's network", "bert"),
-    ("the model, FAISS, BM25, PostgreSQL", "embedding vectors lexical reader postgres"),
-    ("a second model, by setting, tables", "reranking postgres_schema"),
+    ("the model, FAISS, BM25, PostgreSQL", "embedding vectors lexical reader postgres.database"),
+    ("a second model, by setting", "reranking"),
     (
         "token vectors, sums, writing to a folder, reports as JSON",
-        "tokens totals locking report_json",
+        "tokens postgres.totals locking report_json",
     ),
-    ("the index on disk, rows of the database", "store pieces postgres_rows"),
+    ("the index on disk, rows of the database", "store pieces postgres.details"),
     ("what the model makes of many texts", "encodings"),
-    ("settings, ingest, measuring", "settings build metrics logs postgres_versions"),
-    ("what search asks of a store, documents made reports", "retrieval adding postgres_report"),
+    ("settings, ingest, measuring", "settings build metrics logs"),
+    ("what search asks of a store, documents made reports", "retrieval adding"),
     (
-        "the index of one process as such a store, the database's, scores",
-        "memory scoring postgres_corpus postgres_ingest",
+        "the index of one process as such a store, scores, tables of the database",
+        "memory scoring postgres.schema",
     ),
-    ("search, also in the database", "search postgres_search"),
+    ("search, what is in force in the database", "search postgres.versions postgres.report"),
+    ("what is written there and read once", "postgres.ingest postgres.corpus"),
+    ("what of it is asked", "postgres.cosines"),
+    ("what of it is found", "postgres.likely"),
+    ("search in the database", "postgres.search"),
     ("measuring, where reports are kept", "evaluation beir stores headers feedback"),
     ("loading", "loading"),
     ("around requests", "engine limits observing connections"),
@@ -65,9 +69,9 @@ ALLOWED_IN_PURE = {"numpy", "Stemmer", "rapidfuzz", PACKAGE} | set(sys.stdlib_mo
 TOUCHES_THE_WORLD = {"os", "pathlib", "io", "socket", "subprocess", "shutil", "tempfile", "time"}
 ONLY_IN = {
     "faiss": {"vectors"},
-    "psycopg": {"postgres"},
-    "psycopg_pool": {"postgres"},
-    "pgvector": {"postgres"},
+    "psycopg": {"postgres.database"},
+    "psycopg_pool": {"postgres.database"},
+    "pgvector": {"postgres.database"},
     "sentence_transformers": {"embedding", "reranking"},
     "bm25s": {"lexical"},
     "scipy": {"lexical"},
@@ -87,8 +91,10 @@ HEAVY = {"faiss", "sentence_transformers", "bm25s", "torch", "transformers", "fa
 @cache
 def modules() -> dict[str, ast.Module]:
     return {
-        path.stem: ast.parse(path.read_text(encoding="utf-8"))
-        for path in SOURCE.glob("*.py")
+        ".".join(path.relative_to(SOURCE).with_suffix("").parts): ast.parse(
+            path.read_text(encoding="utf-8")
+        )
+        for path in SOURCE.rglob("*.py")
         if path.stem != "__init__"
     }
 
@@ -108,9 +114,8 @@ def imported(tree: ast.AST) -> set[str]:
 
 def siblings(name: str) -> set[str]:
     """The modules of the program that a module imports."""
-    prefix = f"{PACKAGE}."
-    names = {i.removeprefix(prefix).split(".")[0] for i in imported(modules()[name])}
-    return names & set(modules())
+    found = imported(modules()[name])
+    return {other for other in modules() if f"{PACKAGE}.{other}" in found}
 
 
 def row(name: str) -> int:

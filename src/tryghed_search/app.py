@@ -21,7 +21,7 @@ from tryghed_search.headers import SecurityHeaders
 from tryghed_search.limits import BUSY_SECONDS, Limits, Rate
 from tryghed_search.metrics import Metrics
 from tryghed_search.observing import CancelAborted, Observed
-from tryghed_search.postgres_search import LOST
+from tryghed_search.postgres.search import LOST
 from tryghed_search.search import Searcher
 from tryghed_search.serving import IndexHolder
 from tryghed_search.settings import Settings

@@ -18,7 +18,7 @@ from tryghed_search.errors import TryghedError
 from tryghed_search.feedback import Book
 from tryghed_search.loading import Loader, reports_folder
 from tryghed_search.passages import Question
-from tryghed_search.postgres import Database
+from tryghed_search.postgres.database import Database
 
 if TYPE_CHECKING:
     from tryghed_search.search import Searcher

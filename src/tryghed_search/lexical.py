@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,20 +38,28 @@ class LexicalIndex:
 
     @classmethod
     def build(cls, documents: Iterable[Sequence[str]]) -> LexicalIndex:
-        """An index of ``documents``, each its terms in order; they are gone through once.
-
-        What bm25s would build of them, to the bit, but all documents at once where it goes through
-        them one by one: in a third of the time and with less memory.
-        """
-        import bm25s
-
+        """An index of ``documents``, each its terms in order; they are gone through once."""
         numbers: dict[str, int] = {}
         given, ends = array("i"), array("q", [0])  # as texts they would take ten times as much
         for terms in documents:
             given.extend(numbers.setdefault(term, len(numbers)) for term in terms)
             ends.append(len(given))
+        return cls.of_numbers(given, np.asarray(ends), numbers)
+
+    @classmethod
+    def of_numbers(
+        cls, given: array[int], ends: npt.NDArray[np.int64], numbers: Mapping[str, int]
+    ) -> LexicalIndex:
+        """An index of documents whose terms are ``given`` by number, one document after another.
+
+        What bm25s would build of them, to the bit, but all documents at once where it goes through
+        them one by one: in a third of the time and with less memory. Document i has the terms from
+        ``ends[i]`` to ``ends[i + 1]``; ``numbers`` has every term's, from 0 on.
+        """
+        import bm25s
+
         retriever = bm25s.BM25(k1=K1, b=B, method="lucene")
-        retriever.scores = _scores(given, np.asarray(ends), len(numbers))
+        retriever.scores = _scores(given, ends, len(numbers))
         retriever.vocab_dict = {**numbers, "": len(numbers)}
         retriever.nonoccurrence_array = None
         return cls(retriever, len(ends) - 1)
@@ -140,10 +148,11 @@ class LexicalIndex:
         return found
 
     def _places(self, terms: Sequence[str]) -> list[tuple[int, int, int]]:
-        """Where the documents of each known term begin and end, and how often it is given."""
+        """Where each term's documents begin and end, if there are any; how often it is given."""
         bounds = self._retriever.scores["indptr"]
         given = Counter(self._retriever.vocab_dict[term] for term in terms if term in self)
-        return [(int(bounds[n]), int(bounds[n + 1]), times) for n, times in given.items()]
+        places = ((int(bounds[n]), int(bounds[n + 1]), times) for n, times in given.items())
+        return [place for place in places if place[0] < place[1]]
 
     @property
     def _documents(self) -> npt.NDArray[np.int32]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tryghed_search.embedding import Encoder
 from tryghed_search.errors import SettingsError
-from tryghed_search.postgres import Database
+from tryghed_search.postgres.database import Database
 from tryghed_search.reranking import Reranker
 from tryghed_search.search import Searcher
 from tryghed_search.stores import FolderStore, PostgresStore, Store

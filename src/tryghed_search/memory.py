@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tryghed_search import retrieval
-from tryghed_search.passages import FILTERS, Filters, filter_values
+from tryghed_search.passages import Filters
 from tryghed_search.retrieval import (
     Candidates,
     Corpus,
     Query,
     RawScores,
     Retriever,
+    Selections,
     affordable,
     known_filters,
     narrowed,
@@ -34,8 +35,6 @@ ALL_TOKENS = 100_000
 """Token vectors that a question is compared with, all of them, in about 30 ms."""
 _SELECTIONS = 64
 """Filters whose passages are kept at hand."""
-
-_NOBODY = np.empty(0, dtype=np.int64)
 
 Selected = tuple["npt.NDArray[np.bool_]", "npt.NDArray[np.int64]"]
 """Which passages filters let through, (n,) bool, and the rows of these, ascending."""
@@ -109,28 +108,14 @@ class LikelyPassages:
             retrieval.NEAREST if self._lengths.any() else retrieval.NEAREST_WITHOUT_TOKENS
         )
         self._sample = sample(len(self._passages))
-        self._holders = self._by_value()
+        self._selections = Selections(self._passages)
         self._selected = lru_cache(_SELECTIONS)(self._select)
-
-    def _by_value(self) -> Mapping[tuple[str, str], npt.NDArray[np.int64]]:
-        """Numbers of the passages that have each value, by filter and case-folded value."""
-        found: dict[tuple[str, str], list[int]] = {}
-        for number, passage in enumerate(self._passages):
-            for name in FILTERS:
-                for value in {value.casefold() for value in filter_values(passage, name)}:
-                    found.setdefault((name, value), []).append(number)
-        return {key: np.array(numbers, dtype=np.int64) for key, numbers in found.items()}
 
     def _select(self, filters: Filters) -> Selected | None:
         """What filters let through; None where that is all."""
         if not filters.named:
             return None
-        allowed = np.ones(len(self._passages), dtype=bool)
-        for name, values in filters.named:
-            having = np.zeros(len(self._passages), dtype=bool)
-            for value in values:
-                having[self._holders.get((name, value.casefold()), _NOBODY)] = True
-            allowed &= having
+        allowed = self._selections.of(filters)
         return allowed, np.flatnonzero(allowed[self._contents.rows[:, 0]])
 
     def candidates(self, queries: Sequence[Query], wanted: Sequence[Filters]) -> Candidates:

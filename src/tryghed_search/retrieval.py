@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -38,8 +39,12 @@ the reports leave unanswered counts."""
 FARTHEST = 128
 """Vectors far from the question, whose passages are scored so that scores are stretched over the
 range that they have among all: as many as a quarter of ``TOKENS`` allows, but at least ``ENDS``."""
+_SELECTIONS = 64
+"""Filters whose passages are kept at hand."""
 _SECOND_ASKED = 0.4
 """How much a passage's second nearest reader question counts, the nearest the rest."""
+
+_NOBODY = np.empty(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +189,30 @@ def known_filters(passages: Sequence[Passage]) -> dict[str, dict[str, str]]:
         name: {value.casefold(): value for p in passages for value in filter_values(p, name)}
         for name in FILTERS
     }
+
+
+class Selections:
+    """Which of many passages filters let through; those that were asked for last are kept."""
+
+    def __init__(self, passages: Sequence[Passage]) -> None:
+        self._count = len(passages)
+        holders: dict[tuple[str, str], list[int]] = {}
+        for number, passage in enumerate(passages):
+            for name in FILTERS:
+                for value in {value.casefold() for value in filter_values(passage, name)}:
+                    holders.setdefault((name, value), []).append(number)
+        self._holders = {key: np.array(some, dtype=np.int64) for key, some in holders.items()}
+        self.of = lru_cache(_SELECTIONS)(self._of)
+        """What filters let through, (n,) bool."""
+
+    def _of(self, filters: Filters) -> npt.NDArray[np.bool_]:
+        allowed = np.ones(self._count, dtype=bool)
+        for name, values in filters.named:
+            having = np.zeros(self._count, dtype=bool)
+            for value in values:
+                having[self._holders.get((name, value.casefold()), _NOBODY)] = True
+            allowed &= having
+        return allowed
 
 
 def lets_through(filters: Filters, passages: Sequence[Passage]) -> npt.NDArray[np.bool_]:

@@ -66,7 +66,7 @@ class Settings(BaseSettings):
     store_mb: int = _setting(
         512,
         "MB",
-        "Memory of each process for token vectors and terms that came from the database.",
+        "Memory of each process for token vectors that came from the database.",
         ge=1,
         le=1_000_000,
     )

@@ -190,7 +190,7 @@ def _write_generation(
 
 
 def _write_array(path: Path, array: npt.NDArray[Any]) -> None:
-    if isinstance(array, np.memmap) and Path(str(array.filename)) == path:
+    if isinstance(array, np.memmap) and Path(str(array.filename)) == path.absolute():
         return  # is what was written there
     write_array(path, [array], array.dtype, array.shape)
 

@@ -6,12 +6,13 @@ from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from tryghed_search import build, postgres_ingest, postgres_search, postgres_versions, store
+from tryghed_search import build, store
 from tryghed_search.errors import DatabaseLostError
+from tryghed_search.postgres import ingest, search, versions
 
 if TYPE_CHECKING:
     from tryghed_search.embedding import Encoder, ModelIdentity
-    from tryghed_search.postgres import Connection, Database
+    from tryghed_search.postgres.database import Connection, Database
     from tryghed_search.retrieval import Retriever
 
 
@@ -113,7 +114,7 @@ class PostgresStore:
 
     def look(self) -> Hashable:
         """The number of the newest version that was ever seen: a replica may be behind."""
-        number = self.database.read(postgres_versions.number_in_force)
+        number = self.database.read(versions.number_in_force)
         self._seen = max(self._seen, number)
         return self._seen or None
 
@@ -123,16 +124,16 @@ class PostgresStore:
 
     def load(self, model: ModelIdentity) -> tuple[store.Manifest, Retriever]:
         """The version in force; its vectors stay where they are."""
-        return postgres_search.load(self.database, model, self._megabytes, self._newest)
+        return search.load(self.database, model, self._megabytes, self._newest)
 
     def ingest(
         self, reports: Path, load: Callable[[], Encoder], progress: build.Progress | None = None
     ) -> store.Manifest:
         """Write the reports that changed and put them in force."""
-        return postgres_ingest.ingest(reports, self._folder, self.database, load, progress)
+        return ingest.ingest(reports, self._folder, self.database, load, progress)
 
-    def _newest(self, connection: Connection) -> postgres_versions.Version:
-        version = postgres_versions.newest(connection)
+    def _newest(self, connection: Connection) -> versions.Version:
+        version = versions.newest(connection)
         if version.number < self._seen:
             raise DatabaseLostError(f"this host has version {version.number}, not {self._seen} yet")
         return version

@@ -10,23 +10,25 @@ import datetime
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tryghed_search import build, danish, postgres_schema, postgres_versions, store
+from tryghed_search import build, danish, store
 from tryghed_search.errors import IndexWriteError, NoIndexError, RecallError
 from tryghed_search.locking import writing
+from tryghed_search.memory import ALL_TOKENS
 from tryghed_search.pieces import Pieces
-from tryghed_search.postgres import takes_vectors
-from tryghed_search.postgres_report import Item, ReportRows, token_sums, vector_rows
-from tryghed_search.totals import Totals
+from tryghed_search.postgres import schema, versions
+from tryghed_search.postgres.database import takes_vectors
+from tryghed_search.postgres.report import Item, ReportRows, add_tokens
+from tryghed_search.postgres.totals import Totals
 from tryghed_search.vectors import FLAT_UP_TO, LEAST_RECALL
 
 if TYPE_CHECKING:
-    from tryghed_search.embedding import Encoded, Encoder
-    from tryghed_search.postgres import Connection, Database
+    from tryghed_search.embedding import Encoded, Encoder, ModelIdentity
+    from tryghed_search.postgres.database import Connection, Database
 
 _HELD = 1_000
 """Passages whose encodings are held from one pass to the next; others are read again."""
@@ -60,13 +62,14 @@ def bring_in(
 ) -> store.Manifest:
     """As ``ingest``, with reports that are read already.
 
-    From ``nearest_from`` vectors on they are found through HNSW indexes. Raises
-    ``IndexWriteError`` when another ingest is under way, ``RecallError`` when those indexes find
+    From ``nearest_from`` vectors on, or with more tokens than ``memory`` compares, passages are
+    found through indexes. Raises
+    ``IndexWriteError`` when another ingest is under way, ``RecallError`` when that of vectors finds
     less than ``least_recall`` of the ten nearest, ``DatabaseError`` or ``ModelError``.
     """
     with writing(folder), database.writing() as connection:
-        postgres_schema.migrate(connection)
-        if not postgres_schema.hold(connection):
+        schema.migrate(connection)
+        if not schema.hold(connection):
             raise IndexWriteError(
                 f"Another ingest is writing to the database {database.name}; wait until it is "
                 "done and try again."
@@ -74,14 +77,15 @@ def bring_in(
         takes_vectors(connection)
         encoder = load()
         kept = Pieces(folder / build.ENCODED, encoder.identity)
-        items = _items(sources, encoder)
+        items = items_of(sources, encoder.identity)
         _write_missing(connection, items, encoder, progress, kept)
-        _publish(connection, items, encoder, nearest_from, least_recall)
+        publish(connection, items, encoder.identity, nearest_from, least_recall)
         kept.tidy()
-        return postgres_versions.newest(connection).manifest
+        return versions.newest(connection).manifest
 
 
-def _items(sources: Sequence[build.Source], encoder: Encoder) -> list[Item]:
+def items_of(sources: Sequence[build.Source], model: ModelIdentity) -> list[Item]:
+    """Reports as they are written: what of one changes when another comes is in them."""
     words = [build.vocabulary(source.report.passages) for source in sources]
     every: Counter[str] = Counter()
     for counts in words:
@@ -90,9 +94,10 @@ def _items(sources: Sequence[build.Source], encoder: Encoder) -> list[Item]:
     items = []
     for source, counts in zip(sources, words, strict=True):
         own = {word: parts[word] for word in sorted(counts) if word in parts}
-        of = [postgres_versions.FORMAT, asdict(encoder.identity), asdict(source), own]
+        of = [versions.FORMAT, asdict(model), asdict(source), own]
         content = hashlib.sha256(json.dumps(of, sort_keys=True).encode()).digest()
-        items.append(Item(source, counts, own, content))
+        rows = build.vector_rows(source.report.passages, source.reader_questions)
+        items.append(Item(source, counts, own, content, rows))
     return items
 
 
@@ -107,19 +112,17 @@ def _write_missing(
     kept: Pieces,
 ) -> None:
     """Write the reports whose rows are not there yet, with the mean that they all then have."""
-    there = _sums(connection, items)
-    missing = [item for item in items if item.content not in there]
-    counts = [len(vector_rows(item)) for item in missing]
+    written = _written(connection, items)
+    missing = [item for item in items if item.content not in written]
+    counts = [len(item.rows) for item in missing]
     done_before = 0
     held: dict[bytes, list[Encoded]] = {}
-    sums = Totals.none(encoder.identity.dimension)
-    for found in there.values():
-        sums = sums.plus(found)
+    sums = _summed(connection, written.values(), encoder.identity.dimension)
     for number, item in enumerate(missing):
         told = _Told(progress, done_before, sum(counts[number + 1 :]))
         encoded = build.encode([item.source], encoder, told, kept)
         done_before += told.done
-        sums = sums.plus(token_sums(encoded, encoder.identity.dimension))
+        add_tokens(sums, encoded)
         if sum(len(some) for some in held.values()) < 30 * _HELD:
             held[item.content] = encoded
     for item in missing:
@@ -144,47 +147,51 @@ class _Told:
             self._progress(self._before + done, self._before + total + self._after)
 
 
-def _sums(connection: Connection, items: Sequence[Item]) -> dict[bytes, Totals]:
-    """The sums of those reports that are written."""
+def _written(connection: Connection, items: Sequence[Item]) -> dict[bytes, int]:
+    """The keys of those reports that are written, by their hash."""
     rows = connection.execute(
-        "SELECT content, totals FROM reports WHERE content = ANY(%s)",
+        "SELECT content, key FROM reports WHERE content = ANY(%s)",
         ([item.content for item in items],),
     )
-    return {bytes(content): Totals.from_bytes(sums) for content, sums in rows}
+    return {bytes(content): int(key) for content, key in rows}
+
+
+def _summed(connection: Connection, keys: Iterable[int], dimension: int) -> Totals:
+    """The sums over the reports with these keys."""
+    rows = connection.execute("SELECT totals FROM reports WHERE key = ANY(%s)", (list(keys),))
+    return Totals.summed(dimension, (data for (data,) in rows))
 
 
 # --- putting in force -----------------------------------------------------------------------------
 
 
-def _publish(
+def publish(
     connection: Connection,
     items: Sequence[Item],
-    encoder: Encoder,
-    nearest_from: int,
-    least_recall: float,
+    model: ModelIdentity,
+    nearest_from: int = FLAT_UP_TO,
+    least_recall: float = LEAST_RECALL,
 ) -> None:
-    """Name the reports as what is in force, unless they are that already."""
-    rows = connection.execute(
-        "SELECT content, key, totals FROM reports WHERE content = ANY(%s)",
-        ([item.content for item in items],),
-    )
-    found = {bytes(content): (int(key), Totals.from_bytes(data)) for content, key, data in rows}
-    keys = [found[item.content][0] for item in items]
+    """Name reports that are written as what is in force, unless they are that already.
+
+    Raises ``RecallError`` as ``bring_in`` does.
+    """
+    written = _written(connection, items)
+    keys = [written[item.content] for item in items]
     try:
-        if list(postgres_versions.newest(connection).keys) == keys:
+        if list(versions.newest(connection).keys) == keys:
             return
     except NoIndexError:
         pass
-    sums = Totals.none(encoder.identity.dimension)
-    for item in items:
-        sums = sums.plus(found[item.content][1])
-    nearest, recall = int(sums.sizes[1]) >= nearest_from, 1.0
+    sums = _summed(connection, keys, model.dimension)
+    nearest = int(sums.sizes[1]) >= nearest_from or int(sums.sizes[2]) > ALL_TOKENS
+    recall, effort = 1.0, 0
     if nearest:
-        postgres_schema.index_vectors(connection, encoder.identity.dimension)
-    for table in ("passages", "vectors", "lexical", "details"):
+        schema.index_vectors(connection, model.dimension)
+    for table in ("passages", "vectors", "details"):
         connection.execute(f"ANALYZE {table}")
     if nearest:
-        recall = postgres_schema.recall(connection, encoder.identity.dimension)
+        effort, recall = schema.measured(connection, model.dimension, least_recall)
         if recall < least_recall:
             raise RecallError(
                 f"The index of {sums.sizes[1]} vectors in the database finds {recall:.3f} of the "
@@ -192,16 +199,18 @@ def _publish(
             )
     with connection.transaction():
         connection.execute(
-            "INSERT INTO versions (model, format, reports, centre, totals, nearest, recall)"
-            " VALUES (%s::jsonb, %s, %s, %s, %s, %s, %s)",
+            "INSERT INTO versions (model, format, reports, centre, totals, nearest, recall,"
+            " effort)"
+            " VALUES (%s::jsonb, %s, %s, %s, %s, %s, %s, %s)",
             (
-                json.dumps(asdict(encoder.identity)),
-                postgres_versions.FORMAT,
+                json.dumps(asdict(model)),
+                versions.FORMAT,
                 keys,
                 sums.mean().tobytes(),
                 sums.to_bytes(),
                 nearest,
                 recall,
+                effort,
             ),
         )
         connection.execute(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +16,7 @@ from tryghed_search.tokens import LateInteraction, TokenStatistics, TokenVectors
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from tryghed_search.postgres import Connection
+    from tryghed_search.postgres.database import Connection
 
 _AT_ONCE = 200
 """Passages fetched by one statement, some 20 MB."""
@@ -24,7 +24,7 @@ _AT_ONCE = 200
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """What of one passage is scored in this process."""
+    """What of one passage is compared with a question token by token."""
 
     ids: npt.NDArray[np.int32]
     """(t,) int32: its tokens, as in ``tokens.TokenVectors``."""
@@ -32,12 +32,6 @@ class Details:
     """(t,) int32: the same."""
     vectors: npt.NDArray[np.float16]
     """(t, d) float16: the same."""
-    terms: npt.NDArray[np.int32]
-    """(w,) int32: numbers of its index terms."""
-    term_counts: npt.NDArray[np.int32]
-    """(w,) int32: how often it holds each."""
-    grams: npt.NDArray[np.int32]
-    gram_counts: npt.NDArray[np.int32]
 
     @property
     def size(self) -> int:
@@ -45,25 +39,34 @@ class Details:
         return 1000 + sum(int(getattr(self, field.name).nbytes) for field in fields(Details))
 
 
-def _details(
-    sizes: Sequence[int],
-    plain: bytes,
-    tokens: bytes,
-    centre: npt.NDArray[np.float32],
+def _read(
+    rows: Iterable[tuple[int, int, int, bytes, bytes]],
+    centres: Mapping[int, npt.NDArray[np.float32]],
     wanted: npt.NDArray[np.float32],
-) -> Details:
-    """Rows of the table as they were written, the token vectors now seen from ``wanted``."""
-    t, w, g = sizes
-    ids, sentences, terms, term_counts, grams, gram_counts = np.split(
-        np.frombuffer(plain, np.int32), np.cumsum([t, t, w, w, g])
-    )
-    if len(gram_counts) != g:
-        raise ValueError("numbers of another length")
-    lengths = np.frombuffer(tokens, np.float32, t)[:, None]
-    vectors = np.frombuffer(tokens, np.float16, offset=4 * t).reshape(t, len(centre))
-    if not np.array_equal(centre, wanted):
-        vectors = unit(vectors * lengths + (centre - wanted)).astype(np.float16)
-    return Details(ids, sentences, vectors, terms, term_counts, grams, gram_counts)
+) -> dict[int, Details]:
+    """Rows of the table as they were written, the token vectors now seen from ``wanted``.
+
+    Raises ``ValueError`` or ``KeyError`` if they are not as they were written.
+    """
+    found: dict[int, Details] = {}
+    moved, lengths, shifts = [], [], []
+    for number, report, count, plain, tokens in rows:
+        centre = centres[report]
+        ids, sentences = np.frombuffer(plain, np.int32).reshape(2, count)
+        vectors = np.frombuffer(tokens, np.float16, offset=4 * count).reshape(count, len(centre))
+        found[number] = Details(ids, sentences, vectors)
+        if not np.array_equal(centre, wanted):
+            moved.append(number)
+            lengths.append(np.frombuffer(tokens, np.float32, count)[:, None])
+            shifts.append(np.broadcast_to(centre - wanted, (count, len(centre))))
+    if moved:  # all at once: one by one takes three times as long
+        directions = np.concatenate([found[number].vectors for number in moved])
+        seen = unit(directions * np.concatenate(lengths) + np.concatenate(shifts))
+        ends = np.cumsum([len(some) for some in lengths])[:-1]
+        for number, vectors in zip(moved, np.split(seen.astype(np.float16), ends), strict=True):
+            # A copy, so that what is kept of one passage does not hold what is of all.
+            found[number] = replace(found[number], vectors=vectors.copy())
+    return found
 
 
 class Memory:
@@ -119,15 +122,13 @@ def fetch(
     missing = [number for number in numbers if number not in found]
     for start in range(0, len(missing), _AT_ONCE):
         rows = connection.execute(
-            "SELECT passage, report, sizes, numbers, tokens FROM details WHERE passage = ANY(%s)",
+            "SELECT passage, report, sizes[1], numbers, tokens FROM details"
+            " WHERE passage = ANY(%s)",
             (missing[start : start + _AT_ONCE],),
             binary=True,
         )
         try:
-            fresh = {
-                number: _details(sizes, plain, tokens, centres[report], wanted)
-                for number, report, sizes, plain, tokens in rows
-            }
+            fresh = _read(rows, centres, wanted)
         except (ValueError, KeyError) as error:
             raise DatabaseError(
                 f"What is in the database of a passage is not as it was written ({error}). Write "
@@ -144,7 +145,7 @@ def fetch(
     return [found[number] for number in numbers]
 
 
-def late(details: Sequence[Details], statistics: TokenStatistics) -> LateInteraction:
+def interaction(details: Sequence[Details], statistics: TokenStatistics) -> LateInteraction:
     """Late interaction over some passages."""
     tokens = TokenVectors.joined(
         [d.vectors for d in details],

@@ -10,18 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tryghed_search import build, danish, totals
+from tryghed_search import build, danish
 from tryghed_search.passages import FILTERS, Passage, filter_values
-from tryghed_search.postgres import copy_rows, sparse
-from tryghed_search.postgres_schema import GRAM, TERM, WORD
+from tryghed_search.postgres import totals
+from tryghed_search.postgres.database import copy_rows
+from tryghed_search.postgres.schema import GRAM, TERM, WORD
+from tryghed_search.postgres.totals import Totals
 from tryghed_search.tokens import sentence_numbers
-from tryghed_search.totals import Totals
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from tryghed_search.embedding import Encoded
-    from tryghed_search.postgres import Connection
+    from tryghed_search.postgres.database import Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,20 +35,15 @@ class Item:
     """How the compounds among its words are split, which other reports' words have a say in."""
     content: bytes
     """SHA-256 of all that its rows are made from."""
+    rows: npt.NDArray[np.int32]
+    """What each of its vectors is of, as in ``store.Contents.rows``."""
 
 
-def vector_rows(item: Item) -> npt.NDArray[np.int32]:
-    """What each of a report's vectors is of, as in ``store.Contents.rows``."""
-    return build.vector_rows(item.source.report.passages, item.source.reader_questions)
-
-
-def token_sums(encoded: Sequence[Encoded], dimension: int) -> Totals:
-    """Only what of a report's sums comes from its encodings."""
-    sums = Totals.none(dimension)
+def add_tokens(sums: Totals, encoded: Sequence[Encoded]) -> None:
+    """Add to sums what of them comes from encodings alone: of tokens and of their vectors."""
     for e in encoded:
         sums.sizes[2] += len(e.ids)
         sums.token_sum[:] += e.tokens.sum(axis=0, dtype=np.float64)
-    return sums
 
 
 class ReportRows:
@@ -99,7 +95,7 @@ class ReportRows:
         ]
         self._write_passages(key, numbers)
         self._write_vectors(key, numbers)
-        self._write_terms_and_tokens(key, numbers, sums)
+        self._write_terms_and_tokens(key, numbers)
 
     def _body(self) -> str:
         """The report without its passages, which have rows of their own."""
@@ -131,12 +127,10 @@ class ReportRows:
         counts: Counter[int] = Counter()
         for word, count in self._item.words.items():
             counts[self._ids[WORD][word]] += count
-        for field, every in ((TERM, self._words), (GRAM, self._grams)):
-            for terms in every:
-                counts.update(self._ids[field][term] for term in set(terms))
         encoded = self._encoded[: len(self._passages)]
         tokens = Counter(int(token) for e in encoded for token in np.unique(e.ids))
-        sums = token_sums(encoded, len(self._centre))
+        sums = Totals.none(len(self._centre))
+        add_tokens(sums, encoded)
         sums.sizes[:] = (
             len(self._passages),
             len(self._encoded),
@@ -161,7 +155,7 @@ class ReportRows:
         )
 
     def _write_vectors(self, key: int, numbers: Sequence[int]) -> None:
-        rows = vector_rows(self._item).tolist()
+        rows = self._item.rows.tolist()
         copy_rows(
             self._connection,
             "vectors (report, passage, kind, part, vector)",
@@ -172,37 +166,26 @@ class ReportRows:
             ),
         )
 
-    def _write_terms_and_tokens(self, key: int, numbers: Sequence[int], sums: Totals) -> None:
-        count = max(1, len(numbers))
-        averages = (sums.sizes[3] / count, sums.sizes[4] / count)
-        lexical, details = [], []
+    def _write_terms_and_tokens(self, key: int, numbers: Sequence[int]) -> None:
+        details = []
         for number, passage, e, *both in zip(
             numbers, self._passages, self._encoded, self._words, self._grams, strict=False
         ):
-            ids, weights, packed = [], [], []
-            for field, terms, average in zip((TERM, GRAM), both, averages, strict=True):
-                held = Counter(self._ids[field][term] for term in terms)
-                ids.append(sorted(held))
-                counts = np.array([held[i] for i in ids[-1]], dtype=np.int32)
-                worth = totals.saturated(counts, len(terms), average)
-                weights.append(sparse(dict(zip(ids[-1], worth.tolist(), strict=True))))
-                packed += [np.array(ids[-1], dtype=np.int32), counts]
-            lexical.append((key, number, *ids, *weights))
+            sizes, terms = [len(e.ids)], []
+            for field, held in zip((TERM, GRAM), both, strict=True):
+                counts = Counter(held)
+                ids = [self._ids[field][term] for term in counts]
+                sizes.append(len(ids))
+                terms += [*ids, *counts.values()]
             starts = e.spans[:, 0] - len(build.heading_path(passage)) - 2
             places = sentence_numbers(starts, passage.sentences)
-            sizes = [len(e.ids), len(ids[0]), len(ids[1])]
-            plain = np.concatenate([e.ids, places, *packed]).astype(np.int32)
-            details.append((key, number, sizes, plain.tobytes(), self._centred(e)))
+            of_tokens = np.concatenate([e.ids, places]).astype(np.int32).tobytes()
+            of_terms = np.array(terms, dtype=np.int32).tobytes()
+            details.append((key, number, sizes, of_tokens, of_terms, self._centred(e)))
         copy_rows(
             self._connection,
-            "lexical (report, passage, word_ids, gram_ids, words, grams)",
-            ["int8", "int8", "int4[]", "int4[]", "sparsevec", "sparsevec"],
-            iter(lexical),
-        )
-        copy_rows(
-            self._connection,
-            "details (report, passage, sizes, numbers, tokens)",
-            ["int8", "int8", "int4[]", "bytea", "bytea"],
+            "details (report, passage, sizes, numbers, terms, tokens)",
+            ["int8", "int8", "int4[]", "bytea", "bytea", "bytea"],
             iter(details),
         )
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     import psycopg
-    from pgvector import SparseVector
     from psycopg_pool import ConnectionPool
 
     Connection = psycopg.Connection[tuple[Any, ...]]
@@ -37,9 +36,13 @@ _CONNECT_SECONDS = 2
 _STATEMENT_SECONDS = 20
 _WRITE_STATEMENT_SECONDS = 3600
 """Building an index over many vectors is one statement."""
+_QUICK = "-c jit=off"
+"""Compiling a statement takes longer than what is asked here."""
 _READ_SECONDS = 4.0
 """How long a reader looks for a host that answers."""
 _PAUSE_SECONDS = 0.05
+_REFUSED_SECONDS = 1.0
+"""Once no host has answered: how long nobody looks for one again."""
 _CONNECTIONS = 8
 _HOW = (
     "Write it as postgresql://user:password@host1,host2/database, with what is no letter or digit "
@@ -86,6 +89,8 @@ class Database:
         self._answered = False
         self.lost = False
         """Whether the last attempt to read found no host that answers."""
+        self._refused_until = 0.0
+        self._looking = threading.Lock()
 
     # --- reading ----------------------------------------------------------------------------------
 
@@ -95,8 +100,19 @@ class Database:
         It is called again, from its beginning, when a connection fails or when it raises
         ``DatabaseLostError`` itself, so it must not do anything but read. Raises
         ``DatabaseLostError`` when no host gives an answer in time, ``DatabaseError`` when the
-        database refuses.
+        database refuses. While the database is lost one at a time looks for it, now and then, and
+        for all others it is raised at once: who waits holds a thread.
         """
+        if not self.lost:
+            return self._read(work)
+        if time.monotonic() < self._refused_until or not self._looking.acquire(blocking=False):
+            raise DatabaseLostError(f"The database {self.name} did not answer a moment ago.")
+        try:
+            return self._read(work)
+        finally:
+            self._looking.release()
+
+    def _read(self, work: Callable[[Connection], Result]) -> Result:
         import psycopg
 
         end = time.monotonic() + _READ_SECONDS
@@ -106,6 +122,8 @@ class Database:
                     result = work(connection)
             except (psycopg.OperationalError, psycopg.InterfaceError, DatabaseLostError) as error:
                 if isinstance(error, psycopg.errors.QueryCanceled) or time.monotonic() >= end:
+                    if not isinstance(error, psycopg.errors.QueryCanceled):
+                        self._refused_until = time.monotonic() + _REFUSED_SECONDS
                     self._note(lost=True, why=error)
                     raise DatabaseLostError(
                         f"The database {self.name} does not answer: {self._said(error)}. See that "
@@ -213,7 +231,7 @@ class Database:
         arguments = {
             **self._given,
             "application_name": "tryghed-search",
-            "options": f"{self._given.get('options', '')} -c statement_timeout={seconds}s".strip(),
+            "options": f"{self._given.get('options', '')} -c statement_timeout={seconds}s {_QUICK}",
             "target_session_attrs": "read-write" if writing else "any",
             "load_balance_hosts": "disable" if writing else "random",
             "tcp_user_timeout": 1000 * (60 if writing else _STATEMENT_SECONDS),
@@ -278,22 +296,14 @@ def copy_rows(
 
 
 def takes_vectors(connection: Connection) -> None:
-    """Have arrays and sparse vectors written as pgvector's types, once it is there."""
+    """Have arrays written as pgvector's types, once it is there."""
     from pgvector.psycopg import register_vector
 
     register_vector(connection)
 
 
-def literal(vector: npt.NDArray[np.float32] | dict[int, float]) -> str:
-    """A vector, or numbers at their places, as a statement takes it on any connection."""
+def literal(vector: npt.NDArray[np.float32]) -> str:
+    """A vector as a statement takes it on any connection."""
     from pgvector import Vector
 
-    return sparse(vector).to_text() if isinstance(vector, dict) else Vector(vector).to_text()
-
-
-def sparse(values: dict[int, float]) -> SparseVector:
-    """Numbers at their places, counted from 1, as pgvector's sparse vector."""
-    from pgvector import SparseVector
-
-    # The most dimensions that pgvector allows, so that there is always room for another term.
-    return SparseVector({at - 1: value for at, value in values.items()}, 1_000_000_000)
+    return Vector(vector).to_text()

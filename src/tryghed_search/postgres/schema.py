@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, LiteralString
 
 from tryghed_search.errors import DatabaseError, NoIndexError
-from tryghed_search.postgres import EXTENSION, SERVER
+from tryghed_search.postgres.database import EXTENSION, SERVER, literal
 
 if TYPE_CHECKING:
-    from tryghed_search.postgres import Connection
+    from tryghed_search.postgres.database import Connection
 
 MIGRATIONS: tuple[LiteralString, ...] = (
     """
@@ -87,17 +87,47 @@ MIGRATIONS: tuple[LiteralString, ...] = (
         recall real NOT NULL                -- share of the ten nearest that it finds
     );
     """,
+    # Words and n-grams are weighed by who asks; all vectors share an index, see index_vectors.
+    """
+    DROP TABLE lexical;
+    ALTER TABLE details ADD COLUMN terms bytea NOT NULL DEFAULT '';  -- int32: index terms, how
+                                            -- often each, n-grams, how often; no longer in numbers
+    DO $$
+    DECLARE name text;
+    BEGIN
+        FOR name IN SELECT indexname FROM pg_indexes
+            WHERE schemaname = current_schema() AND tablename = 'vectors'
+            AND indexname ~ '^vectors_[0-9]+_[0-3]$'
+        LOOP
+            EXECUTE format('DROP INDEX %I', name);
+        END LOOP;
+    END
+    $$;
+    -- hnsw.ef_search: how many vectors a search through the index keeps in view
+    ALTER TABLE versions ADD COLUMN effort integer NOT NULL DEFAULT 0;
+    """,
 )
 """The first makes the tables, each further one changes them; never edit one that was released."""
 
 WORD, TERM, GRAM = 0, 1, 2
 """Fields of the table of terms: a word as it stands, an index term, an n-gram."""
 
-EFFORT = 100
-"""hnsw.ef_search: how many vectors a search through an HNSW index keeps in view."""
+NEAREST = 256
+"""Vectors that are looked for through the index, which takes ten times what it does in memory."""
+_EFFORTS = (NEAREST, 400, 640, 1000)
+"""hnsw.ef_search, how many vectors a search keeps in view: the least with which the recall suffices
+is used. It finds no more than that, and pgvector knows no more than 1,000."""
+LOOKING = (
+    "SELECT set_config('hnsw.ef_search', %s, true),"
+    " set_config('hnsw.iterative_scan', 'strict_order', true),"
+    " set_config('enable_seqscan', 'off', true)"
+)
+"""What is set in a transaction that looks through indexes, with a place for the effort."""
 _PROBES = 50
-_ASIDE = 0.5
-"""How many searches the recall is measured with, and how far they are from a vector."""
+"""Searches that the recall is measured with."""
+_ASIDE = 1.5
+"""Length of the noise in a probe, which makes it as far from a vector as questions are from what
+answers them; as in vectors.py."""
 
 VERSION = len(MIGRATIONS)
 _LOCK = 0x7472796768656400
@@ -199,48 +229,61 @@ def hold(connection: Connection) -> bool:
 
 
 def index_vectors(connection: Connection, dimension: int) -> None:
-    """Have vectors of so many numbers found through an HNSW index, those to come as well.
+    """Have vectors of so many numbers found through an index, those to come as well.
 
-    One for each kind of vector; made once, which takes as long as it takes.
+    It is made once, which takes as long as it takes, and holds vectors with half their bits, which
+    is enough for finding them.
     """
-    for kind in range(4):
-        connection.execute(
-            f"CREATE INDEX IF NOT EXISTS vectors_{dimension}_{kind} ON vectors USING hnsw"
-            f" ((vector::vector({dimension})) vector_ip_ops) WITH (m = 16, ef_construction = 128)"
-            f" WHERE kind = {kind}"
-        )
+    connection.execute(
+        f"CREATE INDEX IF NOT EXISTS vectors_{dimension} ON vectors USING hnsw"
+        f" ((vector::halfvec({dimension})) halfvec_ip_ops) WITH (m = 16, ef_construction = 128)"
+        f" WHERE vector_dims(vector) = {dimension}"
+    )
 
 
-def recall(connection: Connection, dimension: int) -> float:
-    """Which share of the ten nearest vectors the HNSW indexes find, 0 to 1, as measured now.
+def nearest_first(dimension: int) -> str:
+    """Condition and order of a search in ``vectors v`` that goes through the index.
 
-    Looked for are vectors that are beside those of passages, as questions are.
+    With a place for further conditions, and one for the vector that the others are to be near to.
+    """
+    return (
+        f" vector_dims(v.vector) = {dimension} {{}}"
+        f" ORDER BY (v.vector::halfvec({dimension})) <#> %s::halfvec"
+    )
+
+
+def measured(connection: Connection, dimension: int, least: float) -> tuple[int, float]:
+    """The effort with which the index finds enough of the ten nearest vectors, and which share.
+
+    The share, 0 to 1, is the best that is to be had where that is less than ``least``. Looked for
+    are vectors as far from those of passages as questions are.
     """
     import numpy as np
 
     random = np.random.default_rng(7)
     rows = connection.execute(
-        "SELECT vector::real[] FROM vectors WHERE kind = 0 AND vector_dims(vector) = %s"
+        "SELECT vector::real[] FROM vectors WHERE vector_dims(vector) = %s AND kind = 0"
         " ORDER BY md5(passage::text) LIMIT %s",
         (dimension, _PROBES),
     ).fetchall()
-    found = wanted = 0
-    connection.execute("SELECT set_config('hnsw.ef_search', %s, false)", (str(EFFORT),))
+    probes = []
     for (vector,) in rows:
         noise = random.standard_normal(dimension)
         probe = np.array(vector) + _ASIDE * noise / np.linalg.norm(noise)
-        asked = f"[{','.join(map(repr, probe.tolist()))}]"
-        near, exact = (
-            {
-                int(number)
-                for (number,) in connection.execute(
-                    f"SELECT passage FROM vectors WHERE kind = 0 AND vector_dims(vector) ="
-                    f" {dimension} ORDER BY {column} <#> %s::vector LIMIT 10",
-                    (asked,),
-                )
-            }
-            for column in (f"(vector::vector({dimension}))", "vector")
-        )
-        found += len(near & exact)
-        wanted += len(exact)
-    return found / max(1, wanted)
+        probes.append(literal(probe / np.linalg.norm(probe)))
+    compared = (  # through no index, whose expression is another one
+        "SELECT ctid FROM vectors WHERE vector_dims(vector) = %s"
+        " ORDER BY vector <#> %s::vector LIMIT 10"
+    )
+    exact = [{at for (at,) in connection.execute(compared, (dimension, probe))} for probe in probes]
+    nearest = f"SELECT ctid FROM vectors v WHERE{nearest_first(dimension).format('')} LIMIT 10"
+    wanted = max(1, sum(map(len, exact)))
+    effort = recall = 0.0
+    for effort in _EFFORTS:
+        with connection.transaction():
+            connection.execute(LOOKING, (str(effort),))
+            found = [{at for (at,) in connection.execute(nearest, (probe,))} for probe in probes]
+        recall = sum(len(a & b) for a, b in zip(found, exact, strict=True)) / wanted
+        if recall >= least:
+            break
+    return int(effort), recall

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tryghed_search import postgres_schema
 from tryghed_search.embedding import ModelIdentity
 from tryghed_search.errors import DatabaseError, NoIndexError
+from tryghed_search.postgres import schema
+from tryghed_search.postgres.totals import Totals
 from tryghed_search.store import Manifest, model_from
-from tryghed_search.totals import Totals
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from tryghed_search.postgres import Connection
+    from tryghed_search.postgres.database import Connection
 
-FORMAT = 1
+FORMAT = 2
 """Bump when what is written for a report changes; all are then written anew."""
 
 
@@ -41,6 +41,8 @@ class Version:
     """Whether vectors are found through an HNSW index; all are compared if not."""
     recall: float
     """Share of the ten nearest that are found, as it was measured when this was put in force."""
+    effort: int
+    """With which hnsw.ef_search; 0 where all are compared."""
 
     @property
     def manifest(self) -> Manifest:
@@ -58,7 +60,7 @@ class Version:
         )
 
 
-_COLUMNS = "version, built, format, model, reports, centre, totals, nearest, recall"
+_COLUMNS = "version, built, format, model, reports, centre, totals, nearest, recall, effort"
 
 
 def newest(connection: Connection) -> Version:
@@ -67,7 +69,7 @@ def newest(connection: Connection) -> Version:
     Raises ``NoIndexError`` when there is none, ``DatabaseError`` when tables or sums cannot be
     read.
     """
-    postgres_schema.check(connection)
+    schema.check(connection)
     row = connection.execute(
         f"SELECT {_COLUMNS} FROM versions ORDER BY version DESC LIMIT 1"
     ).fetchone()
@@ -75,7 +77,7 @@ def newest(connection: Connection) -> Version:
         raise NoIndexError(
             "There is no report in the database. Write them with 'tryghed-search ingest'."
         )
-    number, built, form, model, keys, centre, sums, nearest, recall = row
+    number, built, form, model, keys, centre, sums, nearest, recall, effort = row
     if form != FORMAT:
         raise DatabaseError(
             f"What is in the database has format {form}, this program reads {FORMAT}. Write it "
@@ -92,6 +94,7 @@ def newest(connection: Connection) -> Version:
             totals=Totals.from_bytes(sums),
             nearest=bool(nearest),
             recall=float(recall),
+            effort=int(effort),
         )
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise DatabaseError(
@@ -106,7 +109,5 @@ def number_in_force(connection: Connection) -> int:
     return int(row[0]) if row else 0
 
 
-def is_there(connection: Connection, number: int) -> bool:
-    """Whether a version is there, and so all that it names: a replica may be behind."""
-    row = connection.execute("SELECT 1 FROM versions WHERE version = %s", (number,)).fetchone()
-    return row is not None
+IS_THERE = "SELECT 1 FROM versions WHERE version = %s"
+"""Gives a row if a version is there, and so all that it names: a replica may be behind."""

@@ -1,19 +1,17 @@
 """What is counted over reports: sums that one report can be added to or taken from.
 
-Scores rest on them (how rare a term is, how long a passage is on average), so that a new report
+Scores rest on them (the mean of token vectors, how rare a token is), so that a new report
 changes a few sums and not what is kept of every other one.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
-
-from tryghed_search.lexical import K1, B
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -26,8 +24,7 @@ class Totals:
     sizes: npt.NDArray[np.int64]
     """(6,) int64: passages, vectors, tokens, index terms, n-grams, sections."""
     terms: npt.NDArray[np.int64]
-    """(t,) int64 by number of the term: for a word how often it stands in the reports, for an index
-    term or n-gram in how many passages."""
+    """(t,) int64 by number of the word: how often it stands in the reports."""
     tokens: npt.NDArray[np.int64]
     """(v,) int64 by number of the token: in how many passages it stands."""
     token_sum: npt.NDArray[np.float64]
@@ -39,13 +36,22 @@ class Totals:
         nothing = np.zeros(0, np.int64)
         return cls(np.zeros(6, np.int64), nothing, nothing, np.zeros(dimension, np.float64))
 
-    def plus(self, other: Totals, sign: int = 1) -> Totals:
-        """These sums and those of other reports; with ``sign`` -1 without these."""
-        return Totals(
-            sizes=_sum(self.sizes, sign * other.sizes),
-            terms=_sum(self.terms, sign * other.terms),
-            tokens=_sum(self.tokens, sign * other.tokens),
-            token_sum=self.token_sum + sign * other.token_sum,
+    @classmethod
+    def summed(cls, dimension: int, parts: Iterable[bytes]) -> Totals:
+        """The sums over all reports whose own are given, as ``to_bytes`` wrote them.
+
+        Raises what ``from_bytes`` does.
+        """
+        total = cls.none(dimension)
+        terms, tokens = total.terms, total.tokens
+        for part in parts:
+            with np.load(io.BytesIO(part), allow_pickle=False) as kept:
+                total.sizes[:] += kept["sizes"]
+                total.token_sum[:] += kept["token_sum"]
+                terms = _added(terms, kept["terms_at"], kept["terms"])
+                tokens = _added(tokens, kept["tokens_at"], kept["tokens"])
+        return cls(
+            total.sizes, np.trim_zeros(terms, "b"), np.trim_zeros(tokens, "b"), total.token_sum
         )
 
     def mean(self) -> npt.NDArray[np.float32]:
@@ -80,40 +86,11 @@ def counted(at: npt.NDArray[np.int64], values: npt.NDArray[np.int64]) -> npt.NDA
     return spread
 
 
-def _sum(one: npt.NDArray[np.int64], other: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    short, long = sorted((one, other), key=len)
-    total = long.copy()
-    total[: len(short)] += short
-    return total
-
-
-def saturated(
-    counts: npt.NDArray[np.int32], length: float | npt.NDArray[np.float64], average: float
-) -> npt.NDArray[np.float64]:
-    """What a term's count in a passage of that many terms is worth, from 0 to 1."""
-    return np.asarray(counts / (K1 * ((1 - B) + B * length / max(average, 1e-9)) + counts))
-
-
-def bm25(
-    weights: npt.NDArray[np.float32],
-    ids: Sequence[npt.NDArray[np.int32]],
-    counts: Sequence[npt.NDArray[np.int32]],
-    average: float,
-) -> npt.NDArray[np.float32]:
-    """The BM25 score of n passages, (n,) float32.
-
-    ``weights`` has by the number of a term how much it counts in the question, ``ids`` and
-    ``counts`` the terms of each passage and how often it holds them; ``average`` is how many terms
-    a passage has on average.
-    """
-    scores = np.zeros(len(ids), np.float32)
-    some = [n for n, found in enumerate(ids) if len(found)]  # reduceat knows no empty stretches
-    if not some:
-        return scores
-    sizes = np.array([len(ids[n]) for n in some])
-    held = np.concatenate([counts[n] for n in some])
-    lengths = np.repeat([counts[n].sum() for n in some], sizes).astype(np.float64)
-    worth = weights[np.concatenate([ids[n] for n in some])]
-    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-    scores[some] = np.add.reduceat(worth * saturated(held, lengths, average), starts)
-    return scores
+def _added(
+    counts: npt.NDArray[np.int64], at: npt.NDArray[np.int64], values: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """Counts with values added in their places, each of which is named once; changes ``counts``."""
+    if len(at) and at[-1] >= len(counts):  # twice as long, so that it is not made anew every time
+        counts = np.concatenate([counts, np.zeros(int(at[-1]) + 1, np.int64)])
+    counts[at] += values
+    return counts

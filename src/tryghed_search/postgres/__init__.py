@@ -1,0 +1,1 @@
+"""Reports in PostgreSQL with pgvector."""
