@@ -18,21 +18,10 @@ from safetensors.torch import load_file
 from torch.nn import functional
 
 from tryghed_search import linear
-from tryghed_search.linear import Linear
+from tryghed_search.linear import Linear, Norm
 
 _EPSILON = 1e-12
 """What BERT's layer normalisation adds to the variance."""
-
-
-class _Norm:
-    """Layer normalisation over the last axis."""
-
-    def __init__(self, weights: Mapping[str, torch.Tensor], name: str) -> None:
-        self._weight = weights[f"{name}.weight"].float()
-        self._bias = weights[f"{name}.bias"].float()
-
-    def __call__(self, states: torch.Tensor) -> torch.Tensor:
-        return functional.layer_norm(states, self._weight.shape, self._weight, self._bias, _EPSILON)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +31,10 @@ class _Layer:
     attend: Linear
     """Questions, keys and values of all heads in one product."""
     join: Linear
-    attended: _Norm
+    attended: Norm
     widen: Linear
     narrow: Linear
-    thought: _Norm
+    thought: Norm
 
     @classmethod
     def of(cls, weights: Mapping[str, torch.Tensor], name: str, dtype: torch.dtype) -> _Layer:
@@ -60,10 +49,10 @@ class _Layer:
         return cls(
             attend=product(*(f"attention.self.{part}" for part in ("query", "key", "value"))),
             join=product("attention.output.dense"),
-            attended=_Norm(weights, f"{name}.attention.output.LayerNorm"),
+            attended=Norm(weights, f"{name}.attention.output.LayerNorm", _EPSILON),
             widen=product("intermediate.dense"),
             narrow=product("output.dense"),
-            thought=_Norm(weights, f"{name}.output.LayerNorm"),
+            thought=Norm(weights, f"{name}.output.LayerNorm", _EPSILON),
         )
 
     def __call__(self, states: torch.Tensor, heads: int) -> torch.Tensor:
@@ -92,7 +81,7 @@ class Bert:
         """(vocabulary, d), left as they are: a text takes a few rows."""
         kinds = weights["embeddings.token_type_embeddings.weight"].float()
         self._places = weights["embeddings.position_embeddings.weight"].float() + kinds[0]
-        self._embedded = _Norm(weights, "embeddings.LayerNorm")
+        self._embedded = Norm(weights, "embeddings.LayerNorm", _EPSILON)
         with torch.inference_mode():
             self._layers = [
                 _Layer.of(weights, f"encoder.layer.{number}", dtype) for number in range(layers)

@@ -58,6 +58,10 @@ class ModelIdentity:
     document_prompt: str
     dimension: int
 
+    def prompt(self, kind: Kind) -> str:
+        """What stands in front of a text of that kind."""
+        return self.document_prompt if kind == "document" else self.query_prompt
+
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
@@ -143,7 +147,7 @@ class _Bundled:
 
     def encode(self, kind: Kind, texts: Sequence[str], progress: Progress | None) -> list[Encoded]:
         """Each text by one thread; many texts by as many threads as there are cores."""
-        prompt = self.identity.document_prompt if kind == "document" else self.identity.query_prompt
+        prompt = self.identity.prompt(kind)
         # An index is the same whatever machine makes it; what is asked is quick.
         network = self._networks.quick if kind == "asked" else self._networks.exact
 
@@ -218,7 +222,7 @@ class _Other:
         import torch
 
         task = "document" if kind == "document" else "query"
-        prompt = self.identity.document_prompt if kind == "document" else self.identity.query_prompt
+        prompt = self.identity.prompt(kind)
         with self._tokenizing:
             features = self._model.preprocess(texts, prompt=prompt or None, task=task)
             spans = [self._token_spans(text, prompt) for text in texts]

@@ -8,6 +8,7 @@ takes in float32; the vectors of questions keep a cosine of 0.9999 with those in
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +78,24 @@ class Linear:
             states, self._weight, self._bias, "none", [], ""
         )
         return multiplied[:count]
+
+
+class Norm:
+    """What ``nn.LayerNorm`` computes, for inference, in float32."""
+
+    def __init__(
+        self, weights: Mapping[str, torch.Tensor], name: str, epsilon: float = 1e-5
+    ) -> None:
+        """``weights`` by name, of any type; ``epsilon`` is added to the variance."""
+        self._weight = weights[f"{name}.weight"].float()
+        self._bias = weights[f"{name}.bias"].float()
+        self._epsilon = epsilon
+
+    def __call__(self, states: torch.Tensor) -> torch.Tensor:
+        """States (..., w) float32 to the same."""
+        return functional.layer_norm(
+            states, self._weight.shape, self._weight, self._bias, self._epsilon
+        )
 
 
 class Cosines:

@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 ALL_TOKENS = 100_000
 """Token vectors that a question is compared with, all of them, in about 30 ms."""
-_SELECTIONS = 64
-"""Filters whose passages are kept at hand."""
 
 Selected = tuple["npt.NDArray[np.bool_]", "npt.NDArray[np.int64]"]
 """Which passages filters let through, (n,) bool, and the rows of these, ascending."""
@@ -109,7 +107,7 @@ class LikelyPassages:
         )
         self._sample = sample(len(self._passages))
         self._selections = Selections(self._passages)
-        self._selected = lru_cache(_SELECTIONS)(self._select)
+        self._selected = lru_cache(retrieval.SELECTIONS)(self._select)
 
     def _select(self, filters: Filters) -> Selected | None:
         """What filters let through; None where that is all."""

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from tryghed_search.linear import Linear
+from tryghed_search.linear import Linear, Norm
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -60,20 +60,12 @@ class Judgement:
     is read."""
 
 
-class _Norm:
-    def __init__(self, weights: Weights, name: str) -> None:
-        self._weight, self._bias = weights[f"{name}.weight"], weights[f"{name}.bias"]
-
-    def __call__(self, states: torch.Tensor) -> torch.Tensor:
-        return functional.layer_norm(states, (WIDTH,), self._weight, self._bias)
-
-
 class _Block:
     """The question's states attend to themselves and to the passage, then each for itself."""
 
     def __init__(self, weights: Weights, name: str) -> None:
-        self._before = _Norm(weights, f"{name}.before")
-        self._between = _Norm(weights, f"{name}.between")
+        self._before = Norm(weights, f"{name}.before")
+        self._between = Norm(weights, f"{name}.between")
         attend = f"{name}.attend"
         self._own = Linear(
             weights[f"{attend}.in_proj_weight"], weights[f"{attend}.in_proj_bias"], torch.float32
@@ -118,7 +110,7 @@ class TrainedReader:
             self._kinds = weights["kind"]
             self._matched = weights["matched.weight"][:, 0], weights["matched.bias"]
             self._matching = weights["matching.weight"].T.contiguous(), weights["matching.bias"]
-            self._passage = _Norm(weights, "passage")
+            self._passage = Norm(weights, "passage")
             blocks = [f"blocks.{number}" for number in range(BLOCKS)]
             self._blocks = [_Block(weights, name) for name in blocks]
             weight, bias = (
@@ -126,7 +118,7 @@ class TrainedReader:
                 for part in ("weight", "bias")
             )
             self._keys_and_values = Linear(weight, bias, torch.float32)
-            self._norm = _Norm(weights, "norm")
+            self._norm = Norm(weights, "norm")
             self._out = weights["out.weight"][0], weights["out.bias"][0]
             self._point = weights["point.weight"], weights["point.bias"]
 

@@ -39,7 +39,7 @@ the reports leave unanswered counts."""
 FARTHEST = 128
 """Vectors far from the question, whose passages are scored so that scores are stretched over the
 range that they have among all: as many as a quarter of ``TOKENS`` allows, but at least ``ENDS``."""
-_SELECTIONS = 64
+SELECTIONS = 64
 """Filters whose passages are kept at hand."""
 _SECOND_ASKED = 0.4
 """How much a passage's second nearest reader question counts, the nearest the rest."""
@@ -202,7 +202,7 @@ class Selections:
                 for value in {value.casefold() for value in filter_values(passage, name)}:
                     holders.setdefault((name, value), []).append(number)
         self._holders = {key: np.array(some, dtype=np.int64) for key, some in holders.items()}
-        self.of = lru_cache(_SELECTIONS)(self._of)
+        self.of = lru_cache(SELECTIONS)(self._of)
         """What filters let through, (n,) bool."""
 
     def _of(self, filters: Filters) -> npt.NDArray[np.bool_]:

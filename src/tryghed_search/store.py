@@ -57,7 +57,6 @@ TOKEN_VECTORS = "tokens-vectors.npy"  # noqa: S105 no secret
 """The file of a generation that most of what the model has made goes into."""
 _REPORTS, _VOCABULARY = "reports.json", "vocabulary.json"
 _VECTORS, _ROWS = "vectors.faiss", "rows.npy"
-report_from = report_json.report_from
 _REBUILD = "Rebuild it with 'tryghed-search ingest'."
 
 
