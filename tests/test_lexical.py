@@ -112,22 +112,34 @@ TERMS = ["o0", "o3", "o7", "o7", "o19", "o50", "unknown"]
 
 def test_the_best_documents_are_those_that_score_best(many: LexicalIndex) -> None:
     scores = many.scores(TERMS)
-    best = many.best(TERMS, 10)
+    best = many.question(TERMS).best(10)
     assert len(best) == 10
     assert np.allclose(np.sort(scores[best])[::-1], np.sort(scores)[::-1][:10], atol=1e-5)
+
+
+@pytest.mark.parametrize("sampled", [1, 3, 64])
+@pytest.mark.parametrize("count", [1, 10, 300])
+def test_the_best_are_the_same_however_few_scores_are_looked_at(
+    many: LexicalIndex, count: int, sampled: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tryghed_search.lexical._SAMPLED", sampled)
+    scores = many.scores(TERMS)
+    best = many.question(TERMS).best(count)
+    assert len(best) == min(count, np.count_nonzero(scores))
+    assert np.allclose(np.sort(scores[best]), np.sort(scores)[-len(best) :], atol=1e-5)
 
 
 def test_fewer_are_found_where_fewer_hold_a_term(many: LexicalIndex) -> None:
     holders = np.flatnonzero(many.scores(["o150"]))
     assert 0 < len(holders) < 100
-    assert sorted(many.best(["o150"], 100).tolist()) == holders.tolist()
-    assert many.best(["unknown"], 100).tolist() == []
+    assert sorted(many.question(["o150"]).best(100).tolist()) == holders.tolist()
+    assert many.question(["unknown"]).best(100).tolist() == []
 
 
 def test_only_the_documents_that_may_be_found_are(many: LexicalIndex) -> None:
     among = np.arange(500) % 7 == 0
     scores = many.scores(TERMS) * among
-    best = many.best(TERMS, 5, among)
+    best = many.question(TERMS).best(5, among)
     assert among[best].all()
     assert np.allclose(np.sort(scores[best]), np.sort(scores)[-5:], atol=1e-5)
 
@@ -138,21 +150,22 @@ def test_common_terms_are_left_out_when_there_is_too_much_to_look_at(
     """The rare ones decide; the commonest is not even looked at."""
     monkeypatch.setattr("tryghed_search.lexical._OCCURRENCES", 200)
     rare = many.scores(["o7", "o19", "o50"])
-    assert set(many.best(["o0", "o7", "o19", "o50"], 500)) == set(np.flatnonzero(rare))
+    assert set(many.question(["o0", "o7", "o19", "o50"]).best(500)) == set(np.flatnonzero(rare))
 
 
-@pytest.mark.parametrize("looked_up", [0, 12, 1000])
+@pytest.mark.parametrize("occurrences", [0, 200, 1_000_000])
 def test_the_scores_of_some_documents_are_theirs_among_all(
-    many: LexicalIndex, looked_up: int, monkeypatch: pytest.MonkeyPatch
+    many: LexicalIndex, occurrences: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tryghed_search.lexical._LOOKED_UP", looked_up)
+    """Terms that are too common to look for are looked up."""
+    monkeypatch.setattr("tryghed_search.lexical._OCCURRENCES", occurrences)
     some = np.array([0, 3, 4, 77, 499])
-    assert np.allclose(many.scores_of(TERMS, some), many.scores(TERMS)[some], atol=1e-5)
-    assert many.scores_of(["unknown"], some).tolist() == [0] * 5
+    assert np.allclose(many.question(TERMS).scores_of(some), many.scores(TERMS)[some], atol=1e-5)
+    assert many.question(["unknown"]).scores_of(some).tolist() == [0] * 5
 
 
 def test_a_mapped_index_scores_as_one_that_was_read(many: LexicalIndex, tmp_path: Path) -> None:
     many.save(tmp_path / "words")
     mapped = LexicalIndex.load(tmp_path / "words", 500, mapped=True)
     assert np.array_equal(mapped.scores(TERMS), many.scores(TERMS))
-    assert set(mapped.best(TERMS, 10)) == set(many.best(TERMS, 10))
+    assert set(mapped.question(TERMS).best(10)) == set(many.question(TERMS).best(10))

@@ -67,6 +67,15 @@ def ids(found: Candidates) -> list[str]:
     return [passage.id for passage in found.passages]
 
 
+@pytest.mark.parametrize(
+    ("passages", "expected"), [(1, 768), (100_000, 768), (1_000_000, 1536), (10_000_000, 3072)]
+)
+def test_of_more_than_a_hundred_thousand_passages_more_are_put_forward(
+    passages: int, expected: int
+) -> None:
+    assert retrieval.best_count(passages) == expected
+
+
 def test_a_small_index_has_all_its_passages_scored(contents: store.Contents) -> None:
     assert isinstance(memory.retriever_over(contents), AllPassages)
 

@@ -7,7 +7,6 @@ see :class:`Speller`, so that "bånd" and "band" stay two words.
 
 from __future__ import annotations
 
-import itertools
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
@@ -186,9 +185,6 @@ def _differ_in_ending(one: str, other: str) -> bool:
     return long.startswith(short) and long[len(short) :] in _ENDINGS
 
 
-_NO_LETTERS = np.empty(0, dtype=np.uint64)
-
-
 def _letters(word: str) -> int:
     """Which letters a word has, a bit for each, some sharing one."""
     found = 0
@@ -210,14 +206,18 @@ class Speller:
         for word in sorted(self._known, key=lambda w: (-self._known[w], w)):
             for spelling in ascii_spellings(word):
                 self._spellings.setdefault(spelling, word)
-        alike: dict[tuple[int, str], list[str]] = {}
-        for spelling in self._spellings:
-            alike.setdefault((len(spelling), spelling[0]), []).append(spelling)
+        alike: dict[str, list[str]] = {}
+        for spelling in sorted(self._spellings, key=len):
+            alike.setdefault(spelling[0], []).append(spelling)
         self._alike = {
-            key: (some, np.array([_letters(spelling) for spelling in some], dtype=np.uint64))
-            for key, some in alike.items()
+            first: (
+                some,
+                np.array([len(spelling) for spelling in some]),
+                np.array([_letters(spelling) for spelling in some], dtype=np.uint64),
+            )
+            for first, some in alike.items()
         }
-        """Spellings by their length and first letter, with the letters of each."""
+        """Spellings by their first letter, shortest first, with the length and letters of each."""
 
     def knows(self, word: str) -> bool:
         """Whether the vocabulary has the word as it is written."""
@@ -240,15 +240,18 @@ class Speller:
         limit = 1 if len(word) < 8 else 2
         best: tuple[int, int, str] | None = None
         for written in dict.fromkeys(ascii_spellings(word)):
-            lengths = range(len(written) - limit, len(written) + limit + 1)
+            lengths = len(written) - limit, len(written) + limit + 1
             letters = np.uint64(_letters(written))
-            for length, first in itertools.product(lengths, dict.fromkeys(written[:2])):
-                spellings, theirs = self._alike.get((length, first), ([], _NO_LETTERS))
+            for first in dict.fromkeys(written[:2]):
+                if first not in self._alike:
+                    continue
+                spellings, theirs, of_each = self._alike[first]
+                start, end = np.searchsorted(theirs, lengths).tolist()
                 # An edit takes one letter away or brings one, or does both.
-                few = np.flatnonzero(np.bitwise_count(theirs ^ letters) <= 2 * limit)
+                few = np.flatnonzero(np.bitwise_count(of_each[start:end] ^ letters) <= 2 * limit)
                 near = process.extract_iter(
                     written,
-                    [spellings[n] for n in few],
+                    [spellings[start + n] for n in few.tolist()],
                     scorer=OSA.distance,
                     score_cutoff=limit,
                 )

@@ -9,7 +9,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -24,9 +24,8 @@ _OCCURRENCES = 1_000_000
 """Of a question's terms in documents, that are looked at to choose the best documents."""
 _BLOCK = 50_000
 """Documents whose scores are reckoned together when an index is built."""
-_LOOKED_UP = 12
-"""A term's documents are gone through one by one as long as they are fewer than so many times
-those asked for; else these are searched for among them."""
+_SAMPLED = 64
+"""One of so many scores tells about how great those are that are asked for."""
 
 
 class LexicalIndex:
@@ -97,62 +96,19 @@ class LexicalIndex:
             return np.zeros(self._size, np.float32)
         return np.asarray(self._retriever.get_scores(known), dtype=np.float32)
 
-    def best(
-        self,
-        terms: Sequence[str],
-        count: int,
-        among: npt.NDArray[np.bool_] | None = None,
-    ) -> npt.NDArray[np.int64]:
-        """Numbers of the ``count`` documents that score best, (k,) int64, fewer if fewer score.
-
-        Without looking at more than ``_OCCURRENCES``: the rarest terms first, because what stands
-        in a great many documents hardly tells them apart. ``among`` (n,) tells which may be found.
-        """
-        scores = np.zeros(self._size, np.float32)
-        places = sorted(self._places(terms), key=lambda place: place[1] - place[0])
-        looked_at = 0
-        for number, (start, end, times) in enumerate(places):
-            looked_at += end - start
-            if number and looked_at > _OCCURRENCES:
-                break
-            scores[self._documents[start:end]] += times * self._weights[start:end]
-        if among is not None:
-            scores *= among
-        found = np.flatnonzero(scores > 0)
-        if len(found) > count:
-            reached = scores[found]
-            least = np.partition(reached, -count)[-count]
-            # Of those that are equal the first are taken, after all that are better.
-            better, equal = found[reached > least], found[reached == least]
-            found = np.concatenate([better, equal[: count - len(better)]])
-        return found
-
-    def scores_of(
-        self, terms: Sequence[str], documents: npt.NDArray[np.int64]
-    ) -> npt.NDArray[np.float32]:
-        """What ``scores`` gives for some documents, (k,) float32; their numbers ascend."""
-        found = np.zeros(len(documents), np.float32)
-        place = np.full(self._size, -1, np.int32)
-        place[documents] = np.arange(len(documents), dtype=np.int32)
-        for start, end, times in self._places(terms):
-            holders, weights = self._documents[start:end], self._weights[start:end]
-            if len(holders) < _LOOKED_UP * len(documents):
-                places = place[holders]
-                held = places >= 0
-                found[places[held]] += times * weights[held]
-            else:
-                at = np.searchsorted(holders, documents)
-                at[at == len(holders)] = 0
-                held = holders[at] == documents
-                found[held] += times * weights[at[held]]
-        return found
-
-    def _places(self, terms: Sequence[str]) -> list[tuple[int, int, int]]:
-        """Where each term's documents begin and end, if there are any; how often it is given."""
+    def question(self, terms: Sequence[str]) -> LexicalQuestion:
+        """What is to be asked of the index about one question, its ``terms`` as for ``scores``."""
         bounds = self._retriever.scores["indptr"]
         given = Counter(self._retriever.vocab_dict[term] for term in terms if term in self)
-        places = ((int(bounds[n]), int(bounds[n + 1]), times) for n, times in given.items())
-        return [place for place in places if place[0] < place[1]]
+        stretches = ((int(bounds[n]), int(bounds[n + 1]), times) for n, times in given.items())
+        return LexicalQuestion(
+            self._size,
+            [
+                _Holders(self._documents[start:end], self._weights[start:end], times)
+                for start, end, times in stretches
+                if start < end
+            ],
+        )
 
     @property
     def _documents(self) -> npt.NDArray[np.int32]:
@@ -168,6 +124,93 @@ class LexicalIndex:
 
     def __contains__(self, term: str) -> bool:
         return bool(term) and term in self._retriever.vocab_dict  # bm25s adds an empty term
+
+
+class _Holders(NamedTuple):
+    """The documents that hold a term."""
+
+    documents: npt.NDArray[np.int32]
+    """Their numbers, ascending."""
+    weights: npt.NDArray[np.float32]
+    """What the term adds to the score of each."""
+    times: int
+    """How often it is given."""
+
+
+class LexicalQuestion:
+    """The scores of many documents for one question.
+
+    By the question's rarest terms those of all documents, as long as these terms do not occur more
+    than ``_OCCURRENCES`` times: what stands in a great many documents hardly tells them apart. By
+    all its terms those of some documents.
+    """
+
+    def __init__(self, size: int, terms: Sequence[_Holders]) -> None:
+        terms = sorted(terms, key=lambda term: len(term.documents))
+        occurrences = np.cumsum([len(term.documents) for term in terms])
+        rare = max(1, int(np.searchsorted(occurrences, _OCCURRENCES, side="right")))
+        self._scores = _added_up(size, terms[:rare])
+        self._common = terms[rare:]
+
+    def best(self, count: int, among: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[np.int64]:
+        """Numbers of the ``count`` documents best by the rarest terms, (k,) int64.
+
+        Fewer if fewer hold any. ``among`` (n,) tells which may be found.
+        """
+        scores = self._scores if among is None else self._scores * among
+        found = _among_the_best(scores, count)
+        if len(found) > count:
+            reached = scores[found]
+            least = np.partition(reached, -count)[-count]
+            # Of those that are equal the first are taken, after all that are better.
+            better, equal = found[reached > least], found[reached == least]
+            found = np.concatenate([better, equal[: count - len(better)]])
+        return found
+
+    def scores_of(self, documents: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """What ``LexicalIndex.scores`` gives for some documents, (k,) float32."""
+        found = self._scores[documents]
+        wanted = documents.astype(np.int32)  # else numpy would make the holders as wide
+        for holders, weights, times in self._common:
+            at = np.searchsorted(holders, wanted)
+            at[at == len(holders)] = 0
+            held = holders[at] == wanted
+            found[held] += times * weights[at[held]]
+        return found
+
+
+def _added_up(size: int, terms: Sequence[_Holders]) -> npt.NDArray[np.float32]:
+    """The scores of all documents by some terms, (size,) float32."""
+    from scipy import sparse
+
+    if not terms:
+        return np.zeros(size, np.float32)
+    # A product with a sparse matrix is one loop, without copies of all that is looked at.
+    ends = np.cumsum([len(term.documents) for term in terms])
+    by_term = sparse.csc_matrix(
+        (
+            np.concatenate([term.weights for term in terms]),
+            np.concatenate([term.documents for term in terms]),
+            np.concatenate([[0], ends]).astype(np.int32),
+        ),
+        shape=(size, len(terms)),
+    )
+    return np.asarray(by_term @ np.array([term.times for term in terms], np.float32))
+
+
+def _among_the_best(scores: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.int64]:
+    """Places of scores above 0, ascending, the ``count`` greatest among them: of many a few more.
+
+    To put hundreds of thousands in order would take longer than to add them up.
+    """
+    some = scores[::_SAMPLED]
+    place = 2 * (count // _SAMPLED) + 32  # well below what is asked for, whatever the sample
+    if place < len(some):
+        least = np.partition(some, -place)[-place]
+        found = np.flatnonzero(scores >= least)
+        if least > 0 and len(found) >= count:
+            return found
+    return np.flatnonzero(scores > 0)
 
 
 def _scores(given: array[int], ends: npt.NDArray[np.int64], terms: int) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -29,6 +29,7 @@ from tryghed_search.tokens import LateInteraction, TokenStatistics, TokenVectors
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from tryghed_search.lexical import LexicalQuestion
     from tryghed_search.store import Contents
 
 ALL_TOKENS = 100_000
@@ -105,6 +106,7 @@ class LikelyPassages:
         self._nearest = (
             retrieval.NEAREST if self._lengths.any() else retrieval.NEAREST_WITHOUT_TOKENS
         )
+        self._best_count = retrieval.best_count(len(self._passages))
         self._sample = sample(len(self._passages))
         self._selections = Selections(self._passages)
         self._selected = lru_cache(retrieval.SELECTIONS)(self._select)
@@ -123,14 +125,18 @@ class LikelyPassages:
             self._contents.vectors.ends(query.vector, self._nearest, retrieval.FARTHEST)
             for query in queries
         ]
+        lexical = [
+            (self._contents.words.question(query.terms), self._contents.grams.question(query.grams))
+            for query in queries
+        ]
         found = [
-            self._best(query, near, chosen)
-            for query, (near, _) in zip(queries, ends, strict=True)
+            self._best(query, near, *both, chosen)
+            for query, (near, _), both in zip(queries, ends, lexical, strict=True)
             for chosen in selected
         ]
         rest = np.concatenate([self._sample, *(self._at_ends(*rows) for rows in ends)])
         numbers = np.unique(np.concatenate([rest, *found]))
-        raw = self._scored(queries, numbers)
+        raw = self._scored(queries, lexical, numbers)
         among = [chosen[0][numbers] for chosen in selected if chosen is not None]
         lengths = self._lengths[numbers]
         kept = worth_keeping(raw, np.isin(numbers, rest), among, lengths)
@@ -153,7 +159,12 @@ class LikelyPassages:
         first = np.unique(owners, return_index=True)[1]
         return np.asarray(owners[np.sort(first)])
 
-    def _scored(self, queries: Sequence[Query], numbers: npt.NDArray[np.int64]) -> list[RawScores]:
+    def _scored(
+        self,
+        queries: Sequence[Query],
+        lexical: Sequence[tuple[LexicalQuestion, LexicalQuestion]],
+        numbers: npt.NDArray[np.int64],
+    ) -> list[RawScores]:
         """The exact scores of some passages for each query."""
         counts = self._bounds[numbers + 1] - self._bounds[numbers]
         rows = self._rows[_stretches(self._bounds[numbers], counts)]
@@ -164,14 +175,19 @@ class LikelyPassages:
             RawScores(
                 rows=named,
                 cosines=np.ascontiguousarray(own),
-                words=self._contents.words.scores_of(query.terms, numbers),
-                grams=self._contents.grams.scores_of(query.grams, numbers),
+                words=words.scores_of(numbers),
+                grams=grams.scores_of(numbers),
             )
-            for query, own in zip(queries, cosines.T, strict=True)
+            for (words, grams), own in zip(lexical, cosines.T, strict=True)
         ]
 
     def _best(
-        self, query: Query, nearest: npt.NDArray[np.int64], selected: Selected | None
+        self,
+        query: Query,
+        nearest: npt.NDArray[np.int64],
+        words: LexicalQuestion,
+        grams: LexicalQuestion,
+        selected: Selected | None,
     ) -> npt.NDArray[np.int64]:
         """Numbers of the passages that vectors, words and n-grams put forward.
 
@@ -182,9 +198,9 @@ class LikelyPassages:
             nearest, _ = self._contents.vectors.search(query.vector, self._nearest, among)
         return np.concatenate(
             [
-                self._owners(nearest)[: retrieval.BEST],
-                self._contents.words.best(query.terms, retrieval.BEST, allowed),
-                self._contents.grams.best(query.grams, retrieval.BEST, allowed),
+                self._owners(nearest)[: self._best_count],
+                words.best(self._best_count, allowed),
+                grams.best(self._best_count, allowed),
             ]
         )
 
@@ -197,12 +213,15 @@ def _stretches(
     return np.asarray(np.repeat(starts - before, counts) + np.arange(counts.sum()))
 
 
-def _tokens_of(tokens: TokenVectors, numbers: Iterable[int]) -> TokenVectors:
+def _tokens_of(tokens: TokenVectors, numbers: npt.NDArray[np.int64]) -> TokenVectors:
     """The token vectors of some passages."""
-    parts = [slice(*tokens.bounds[number : number + 2].tolist()) for number in numbers]
-    return TokenVectors.joined(
-        [tokens.vectors[part] for part in parts],
-        [tokens.ids[part] for part in parts],
-        [tokens.sentences[part] for part in parts],
-        tokens.mean,
+    starts = tokens.bounds[numbers]
+    lengths = tokens.bounds[numbers + 1] - starts
+    rows = _stretches(starts, lengths)
+    return TokenVectors(
+        vectors=tokens.vectors[rows],
+        ids=tokens.ids[rows],
+        sentences=tokens.sentences[rows],
+        bounds=np.concatenate([[0], np.cumsum(lengths)]),
+        mean=tokens.mean,
     )

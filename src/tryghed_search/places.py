@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from tryghed_search.danish import ascii_spellings
 
@@ -36,6 +37,8 @@ _ALSO = {
 }
 _ALSO_WORDS = frozenset({"Assens", "Faxe", "Greve", "Lejre", "Odder", "Skive", "Varde", "Vejen"})
 """Names that are, or are close to, ordinary words: they count only where it is clear."""
+_TEXTS = 64
+"""Texts whose names are kept at hand."""
 
 
 class Gazetteer:
@@ -55,7 +58,7 @@ class Gazetteer:
 
     def reported(self, question: str) -> tuple[str, ...]:
         """Municipalities in the question that the reports speak of."""
-        return tuple(self._reported.in_text(question))
+        return self._reported.in_text(question)
 
     def replaced(self, question: str, name: str) -> str:
         """The question with ``name`` in place of the reported municipalities that it names."""
@@ -82,11 +85,13 @@ class _Names:
                 for pattern in patterns.values()
             )
         )
+        self.in_text = lru_cache(_TEXTS)(self._in_text)  # one question asks several times
+        """Which names stand in a text."""
 
-    def in_text(self, text: str) -> list[str]:
+    def _in_text(self, text: str) -> tuple[str, ...]:
         if not self._any.search(text):
-            return []
-        return [name for name, pattern in self.patterns.items() if pattern.search(text)]
+            return ()
+        return tuple(name for name, pattern in self.patterns.items() if pattern.search(text))
 
 
 def _pattern(spellings: tuple[str, ...], *, strict: bool = False) -> re.Pattern[str]:

@@ -6,6 +6,7 @@ each question which passages are worth scoring, with their raw scores (:class:`C
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -28,7 +29,9 @@ NEAREST = 768
 NEAREST_WITHOUT_TOKENS = 256
 """The same where there is no late interaction that those further off could come to merit by."""
 BEST = 768
-"""Passages that the nearest vectors, the words and the n-grams each put forward."""
+"""Passages of up to ``MANY`` that the nearest vectors, the words and the n-grams each put forward;
+of ten times as many twice as many."""
+MANY = 100_000
 KEPT = 96
 """Of those, the best by all scores but late interaction, which get that too: at least so many."""
 TOKENS = 14_000
@@ -181,6 +184,11 @@ def narrowed(raw: RawScores, kept: npt.NDArray[np.bool_]) -> RawScores:
 def sample(count: int) -> npt.NDArray[np.int64]:
     """Places of passages from all over ``count`` of them, which are always candidates."""
     return np.unique(np.linspace(0, count - 1, min(SAMPLE, count)).astype(np.int64))
+
+
+def best_count(count: int) -> int:
+    """How many of ``count`` passages vectors, words and n-grams each put forward."""
+    return round(BEST * math.pow(max(1.0, count / MANY), math.log10(2)))
 
 
 def known_filters(passages: Sequence[Passage]) -> dict[str, dict[str, str]]:

@@ -64,6 +64,7 @@ class Likely:
         self._version = version
         self._loaded = loaded
         self._selections = Selections(loaded.passages)
+        self._best_count = retrieval.best_count(len(loaded.passages))
         self._sample = sample(len(loaded.passages))
 
     def kept(
@@ -75,11 +76,14 @@ class Likely:
         choices = [self._choice(*both) for both in zip(named, masks, strict=True)]
         near, ends = self._near(connection, queries, choices)
         always = np.union1d(self._sample, ends)
-        words, grams = self._loaded.words, self._loaded.grams
-        found = [
-            index.best(terms, retrieval.BEST, allowed)
+        lexical = [
+            (self._loaded.words.question(query.terms), self._loaded.grams.question(query.grams))
             for query in queries
-            for index, terms in ((words, query.terms), (grams, query.grams))
+        ]
+        found = [
+            asked.best(self._best_count, allowed)
+            for both in lexical
+            for asked in both
             for allowed in (None, *masks)
         ]
         chosen = np.unique(np.concatenate([always, near, *found]))
@@ -87,11 +91,11 @@ class Likely:
             RawScores(
                 rows=rows,
                 cosines=values,
-                words=words.scores_of(query.terms, chosen),
-                grams=grams.scores_of(query.grams, chosen),
+                words=words.scores_of(chosen),
+                grams=grams.scores_of(chosen),
             )
-            for query, (rows, values) in zip(
-                queries, self._cosines(connection, queries, chosen), strict=True
+            for (words, grams), (rows, values) in zip(
+                lexical, self._cosines(connection, queries, chosen), strict=True
             )
         ]
         among = [mask[chosen] for mask in masks]
