@@ -4,7 +4,7 @@
 
 Synthetic reports (see ``synthetic.py``) of each size are indexed; real questions are asked of them
 in a process of its own, without the model, and the ten best passages compared with those that are
-found when every passage is scored. Then one report is added to the largest index that
+found when every passage is scored. First one report is added to an index of as many passages as
 ``--adding`` names. Writes ``scale.json``; every store has its place under ``stores``.
 """
 
@@ -280,7 +280,7 @@ def model_seconds(encoder: Any, made: Synthetic) -> float:
 def measure(
     options: argparse.Namespace, index: Path, folder: Path, server: Any
 ) -> Iterator[dict[str, Any]]:
-    """What is known after each size, one after another, and after the adding.
+    """What is known after the adding and after each size, one after another.
 
     ``server`` is PostgreSQL's, or None. What it is compared with comes from the other store.
     """
@@ -293,6 +293,17 @@ def measure(
     stores: dict[str, Any] = {name: {"sizes": {}, "exponents": {}} for name in options.stores}
     result = {"questions": options.questions, "exact": options.exact, "stores": stores}
     common = {"index": index, "folder": folder / "index"}
+    if options.adding and "faiss" in stores:
+        adding = stage("add", size=options.adding, tokens=1, **common)
+        made = Synthetic(real_contents(index), _MODEL_TEXTS, tokens=False)
+        one = model_seconds(encoder, made)
+        adding["model_seconds_each"] = round(one, 4)
+        seconds = adding["seconds"]
+        whole = seconds["first"] + one * adding["passages"]
+        adding["share"] = round((seconds["added"] + one * adding["added"]) / whole, 4)
+        stores["faiss"]["adding"] = adding
+        shutil.rmtree(common["folder"])
+        yield result
     for size in options.sizes:
         given = common | {"size": size, "questions-file": questions}
         given["tokens"] = int(size <= options.tokens)
@@ -304,7 +315,7 @@ def measure(
         built = json.loads(kept.read_text(encoding="utf-8"))
         if "faiss" in stores:
             stores["faiss"]["sizes"][str(size)] = built | stage("ask", **given)
-        if server is not None:
+        if server is not None and size <= options.database:
             with scale_postgres.database(server, size) as address:
                 given |= {"address": address, "pid": server.pid}
                 built = stage("postgres-build", exact=options.exact, **given)
@@ -314,16 +325,6 @@ def measure(
         if not options.keep:
             shutil.rmtree(given["folder"])
         yield result
-    if options.adding and "faiss" in stores:
-        adding = stage("add", size=options.adding, tokens=1, **common)
-        made = Synthetic(real_contents(index), _MODEL_TEXTS, tokens=False)
-        one = model_seconds(encoder, made)
-        adding["model_seconds_each"] = round(one, 4)
-        seconds = adding["seconds"]
-        whole = seconds["first"] + one * adding["passages"]
-        adding["share"] = round((seconds["added"] + one * adding["added"]) / whole, 4)
-        stores["faiss"]["adding"] = adding
-        yield result
 
 
 def main() -> None:
@@ -332,6 +333,9 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 10_000, 100_000])
     parser.add_argument(
         "--tokens", type=int, default=100_000, help="up to this size with token vectors"
+    )
+    parser.add_argument(
+        "--database", type=int, default=100_000, help="up to this size in PostgreSQL too"
     )
     parser.add_argument("--adding", type=int, default=10_000, help="passages to add a report to")
     parser.add_argument(

