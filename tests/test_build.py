@@ -78,7 +78,30 @@ def test_several_reports_are_read_in_the_order_of_their_folders(reports: Path) -
 
 def test_two_reports_with_one_id_are_refused(reports: Path) -> None:
     shutil.copytree(reports / "haven", reports / "igen")
-    assert "the same id: haven, haven" in refused(reports)
+    assert "have the id 'haven', haven and igen" in refused(reports)
+
+
+def test_what_an_add_that_was_killed_has_left_is_no_report(reports: Path) -> None:
+    shutil.copytree(reports / "haven", reports / ".adding-x1")
+    assert [source.report.id for source in build.read_reports(reports)] == ["haven"]
+
+
+@pytest.mark.parametrize("way", ["through a link", "with dots"])
+def test_an_index_is_whole_however_its_folder_is_named(
+    reports: Path, encoder: Encoder, tmp_path: Path, way: str
+) -> None:
+    """systemd's state folders are links."""
+    folder = tmp_path / "private" / "index"
+    folder.mkdir(parents=True)
+    named = tmp_path / "index"
+    if way == "with dots":
+        named = folder / ".." / "index"
+    else:
+        named.symlink_to(folder)
+    build.build_index(reports, named, encoder)
+    _, found = store.load(folder, encoder.identity)
+    lengths = np.linalg.norm(found.tokens.vectors.astype(np.float32), axis=1)
+    assert np.allclose(lengths, 1, atol=1e-2)
 
 
 def test_a_folder_without_reports_is_refused_with_the_setting(tmp_path: Path) -> None:

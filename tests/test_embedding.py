@@ -274,6 +274,15 @@ def test_changed_weights_are_another_model(
     assert changed.sha256 != bert.identity.sha256
 
 
+def test_another_pooling_is_another_model(bert: Encoder, bert_folder: Path, tmp_path: Path) -> None:
+    """The same weights give other vectors."""
+    folder = tmp_path / bert_folder.name
+    shutil.copytree(bert_folder, folder)
+    (settings,) = folder.glob("*_Pooling/config.json")
+    settings.write_text(settings.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    assert Encoder(str(folder)).identity.sha256 != bert.identity.sha256
+
+
 def test_changed_prompts_are_another_model(
     bert: Encoder, bert_folder: Path, tmp_path: Path
 ) -> None:

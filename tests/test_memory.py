@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +15,7 @@ from tryghed_search import danish, evaluation, memory, ranking, retrieval, store
 from tryghed_search.embedding import Encoded, Encoder
 from tryghed_search.memory import AllPassages, LikelyPassages
 from tryghed_search.passages import Filters, Question
-from tryghed_search.retrieval import Candidates, Query, lets_through, scores
+from tryghed_search.retrieval import Candidates, Query, Selections, lets_through, scores
 from tryghed_search.search import Searcher
 from tryghed_search.vectors import VectorIndex
 
@@ -236,3 +238,33 @@ def test_of_short_passages_more_are_kept_than_of_long_ones(
     bare = replace(bare, sentences=bare.ids, bounds=np.zeros_like(contents.tokens.bounds))
     without = ids(LikelyPassages(replace(contents, tokens=bare)).candidates(queries[:1], ()))
     assert len(without) == always, "where there are no token vectors"
+
+
+def test_a_store_that_is_replaced_is_gone_at_once(contents: store.Contents, few: None) -> None:
+    """Nothing in it refers back to it, so that its memory is free before the next collection."""
+    likely = LikelyPassages(contents)
+    gone = weakref.ref(likely)
+    gc.disable()
+    try:
+        del likely
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+@pytest.mark.usefixtures("few")
+def test_filters_are_the_same_whatever_the_case_and_order(contents: store.Contents) -> None:
+    selections = Selections(contents.passages, contents.rows[:, 0])
+    one = selections.of(Filters(kinds=("case", "trend")))
+    assert selections.of(Filters(kinds=("TREND", "case", "Case"))) is one
+    assert np.array_equal(one.rows, np.flatnonzero(one.passages[contents.rows[:, 0]]))
+
+
+def test_token_vectors_of_a_larger_index_stay_on_disk(
+    index_folder: Path, encoder: Encoder, contents: store.Contents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "ALL_TOKENS", len(contents.tokens.ids) - 1)
+    _, mapped = store.load(index_folder, encoder.identity)
+    assert isinstance(mapped.tokens.vectors, np.memmap)
+    assert not isinstance(contents.tokens.vectors, np.memmap)
+    assert np.array_equal(mapped.tokens.vectors, contents.tokens.vectors)

@@ -36,6 +36,8 @@ def test_another_spelling_gives_the_reports_name(gazetteer: Gazetteer) -> None:
         ("Åbenrå Kommune", ("Aabenraa",)),
         ("hvordan gør de i Ringkøbing", ("Ringkøbing-Skjern",)),
         ("Hvad gør Vejen Kommune?", ("Vejen",)),
+        ("hvad gør Køge", ("Køge",)),
+        ("i Tønder kommune", ("Tønder",)),
         ("hvad gør de i Skive", ("Skive",)),
         ("What does Kolding do?", ("Kolding",)),
     ],
@@ -55,6 +57,8 @@ def test_a_municipality_that_no_report_names_is_named(
         "Hvad gør Hjørring?",
         "Nordfyns skærmbesøg",
         "hvem struer sådan noget sammen med odder",
+        "Må man koge vand på bålet?",
+        "samle regnvand i tønder",
     ],
 )
 def test_ordinary_words_and_reported_places_are_not_taken_for_unreported_ones(

@@ -8,7 +8,8 @@ import gc
 def main() -> None:
     """Run the command; see ``cli.main``."""
     # What imports make stays: looking through it for what does not is a tenth of a start. Goes on
-    # when the model is loaded (loading.py), which only short commands do without.
+    # when the model is loaded (loading.py) or other processes are to be looked after (running.py);
+    # only short commands do without.
     gc.disable()
     from tryghed_search import cli
 

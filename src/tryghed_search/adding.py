@@ -120,9 +120,7 @@ def extract(document: Path, limits: Limits = LIMITS) -> Extracted:
         raise _refused(document, _TOO_SLOW, limits)
     if done.returncode != 0 or not answer:
         # A library that gets no memory ends as one that meets what it cannot read.
-        raise _refused(
-            document, "it is damaged, or reading it takes more memory than {mb} MB", limits
-        )
+        raise _refused(document, _TOO_MUCH, limits)
     if "refused" in answer:
         raise _refused(document, str(answer["refused"]), limits)
     bookmarks = tuple((level, title, page) for level, title, page in answer.pop("bookmarks"))

@@ -74,7 +74,7 @@ class Bert:
     ) -> None:
         """From ``weights`` by the names that transformers gives them.
 
-        Matrix products are in ``dtype``, all between them in float32.
+        Matrix products are in ``dtype``, and GELU; all else between them is in float32.
         """
         self._heads = heads
         self._words = weights["embeddings.word_embeddings.weight"]

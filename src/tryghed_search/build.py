@@ -49,16 +49,24 @@ def read_reports(folder: Path) -> tuple[Source, ...]:
     Raises ``OutlineError`` when there is none, when a file is missing or not UTF-8, or when an
     outline or a file of reader questions does not fit its text.
     """
-    folders = sorted(path.parent for path in folder.glob(f"*/{OUTLINE}"))
+    # Hidden ones are what an 'add' that was killed has left.
+    folders = sorted(
+        path.parent for path in folder.glob(f"*/{OUTLINE}") if not path.parent.name.startswith(".")
+    )
     if not folders:
         raise OutlineError(
             f"There is no report in {folder}: each needs a folder of its own with {TEXT} and "
             f"{OUTLINE}. Name another place with TRYGHED_REPORTS."
         )
     sources = tuple(_read_report(path) for path in folders)
-    ids = [source.report.id for source in sources]
-    if len(set(ids)) < len(ids):
-        raise OutlineError(f"Two reports in {folder} have the same id: {', '.join(ids)}.")
+    having: dict[str, str] = {}
+    for path, source in zip(folders, sources, strict=True):
+        other = having.setdefault(source.report.id, path.name)
+        if other != path.name:
+            raise OutlineError(
+                f"Two reports in {folder} have the id {source.report.id!r}, {other} and "
+                f"{path.name}: give one of them another in its {OUTLINE}, or remove it."
+            )
     return sources
 
 

@@ -36,6 +36,10 @@ BUNDLED = "bundled"
 
 _BATCH = 16
 _WEIGHTS = ("*.safetensors", "*.bin", "*.onnx", "*.npz")
+_BESIDE = ("*.json", "*.txt", "*.model")
+"""What else decides on vectors: pooling, the tokenizer, the order of a model's parts."""
+_PROMPTS = "config_sentence_transformers.json"
+"""Prompts are compared by themselves."""
 
 logger = logging.getLogger(__name__)
 
@@ -358,12 +362,14 @@ def load_model(
 
 
 def _weights_hash(loaded: SentenceTransformer, model: str) -> str:
-    """SHA-256 over the weights' files in a folder, or over the weights in memory for a name."""
+    """SHA-256 of what decides on vectors: a folder's files, or a named model's weights in memory."""
     digest = hashlib.sha256()
     folder = Path(model)
     if folder.is_dir():
-        for path in sorted(p for pattern in _WEIGHTS for p in folder.rglob(pattern)):
-            digest.update(bundled.sha256_of(path).encode())
+        for patterns in (_WEIGHTS, _BESIDE):
+            found = {path for pattern in patterns for path in folder.rglob(pattern)}
+            for path in sorted(path for path in found if path.name != _PROMPTS):
+                digest.update(bundled.sha256_of(path).encode())
         return digest.hexdigest()
     for name, tensor in sorted(loaded.state_dict().items()):
         digest.update(name.encode())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +16,7 @@ from tryghed_search.retrieval import (
     Query,
     RawScores,
     Retriever,
+    Selection,
     Selections,
     affordable,
     known_filters,
@@ -24,19 +24,13 @@ from tryghed_search.retrieval import (
     sample,
     worth_keeping,
 )
-from tryghed_search.tokens import LateInteraction, TokenStatistics, TokenVectors
+from tryghed_search.tokens import ALL_TOKENS, LateInteraction, TokenStatistics, TokenVectors
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from tryghed_search.lexical import LexicalQuestion
     from tryghed_search.store import Contents
-
-ALL_TOKENS = 100_000
-"""Token vectors that a question is compared with, all of them, in about 30 ms."""
-
-Selected = tuple["npt.NDArray[np.bool_]", "npt.NDArray[np.int64]"]
-"""Which passages filters let through, (n,) bool, and the rows of these, ascending."""
 
 
 def retriever_over(contents: Contents) -> Retriever:
@@ -108,19 +102,14 @@ class LikelyPassages:
         )
         self._best_count = retrieval.best_count(len(self._passages))
         self._sample = sample(len(self._passages))
-        self._selections = Selections(self._passages)
-        self._selected = lru_cache(retrieval.SELECTIONS)(self._select)
-
-    def _select(self, filters: Filters) -> Selected | None:
-        """What filters let through; None where that is all."""
-        if not filters.named:
-            return None
-        allowed = self._selections.of(filters)
-        return allowed, np.flatnonzero(allowed[self._contents.rows[:, 0]])
+        self._selections = Selections(self._passages, owners)
 
     def candidates(self, queries: Sequence[Query], wanted: Sequence[Filters]) -> Candidates:
         """The best of all and of each of ``wanted``, and a sample of the rest."""
-        selected = [self._selected(filters) for filters in dict.fromkeys((Filters(), *wanted))]
+        selected = [
+            self._selections.of(filters) if filters.named else None
+            for filters in dict.fromkeys((Filters(), *wanted))
+        ]
         ends = [
             self._contents.vectors.ends(query.vector, self._nearest, retrieval.FARTHEST)
             for query in queries
@@ -137,7 +126,7 @@ class LikelyPassages:
         rest = np.concatenate([self._sample, *(self._at_ends(*rows) for rows in ends)])
         numbers = np.unique(np.concatenate([rest, *found]))
         raw = self._scored(queries, lexical, numbers)
-        among = [chosen[0][numbers] for chosen in selected if chosen is not None]
+        among = [chosen.passages[numbers] for chosen in selected if chosen is not None]
         lengths = self._lengths[numbers]
         kept = worth_keeping(raw, np.isin(numbers, rest), among, lengths)
         late = LateInteraction(_tokens_of(self._tokens, numbers[kept]), self.corpus.tokens)
@@ -187,15 +176,15 @@ class LikelyPassages:
         nearest: npt.NDArray[np.int64],
         words: LexicalQuestion,
         grams: LexicalQuestion,
-        selected: Selected | None,
+        selected: Selection | None,
     ) -> npt.NDArray[np.int64]:
         """Numbers of the passages that vectors, words and n-grams put forward.
 
         ``nearest`` are the rows nearest of all.
         """
-        allowed, among = selected or (None, None)
-        if among is not None:
-            nearest, _ = self._contents.vectors.search(query.vector, self._nearest, among)
+        allowed = selected and selected.passages
+        if selected is not None:
+            nearest, _ = self._contents.vectors.search(query.vector, self._nearest, selected.rows)
         return np.concatenate(
             [
                 self._owners(nearest)[: self._best_count],

@@ -35,7 +35,9 @@ _ALSO = {
     "Ringkøbing-Skjern": ("Ringkøbing",),
     "Vesthimmerlands": ("Vesthimmerland",),
 }
-_ALSO_WORDS = frozenset({"Assens", "Faxe", "Greve", "Lejre", "Odder", "Skive", "Varde", "Vejen"})
+_ALSO_WORDS = frozenset(
+    {"Assens", "Faxe", "Greve", "Køge", "Lejre", "Odder", "Skive", "Tønder", "Varde", "Vejen"}
+)
 """Names that are, or are close to, ordinary words: they count only where it is clear."""
 _TEXTS = 64
 """Texts whose names are kept at hand."""

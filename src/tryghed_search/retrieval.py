@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING, Protocol
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
@@ -42,12 +42,13 @@ the reports leave unanswered counts."""
 FARTHEST = 128
 """Vectors far from the question, whose passages are scored so that scores are stretched over the
 range that they have among all: as many as a quarter of ``TOKENS`` allows, but at least ``ENDS``."""
-SELECTIONS = 64
-"""Filters whose passages are kept at hand."""
+SELECTIONS = 16
+"""Filters whose passages and rows are kept at hand, up to 9 bytes a vector each."""
 _SECOND_ASKED = 0.4
 """How much a passage's second nearest reader question counts, the nearest the rest."""
 
 _NOBODY = np.empty(0, dtype=np.int64)
+_NO_OWNERS = np.empty(0, dtype=np.int32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,28 +200,55 @@ def known_filters(passages: Sequence[Passage]) -> dict[str, dict[str, str]]:
     }
 
 
-class Selections:
-    """Which of many passages filters let through; those that were asked for last are kept."""
+class Selection(NamedTuple):
+    """What filters let through."""
 
-    def __init__(self, passages: Sequence[Passage]) -> None:
-        self._count = len(passages)
+    passages: npt.NDArray[np.bool_]
+    """(n,) bool."""
+    rows: npt.NDArray[np.int64]
+    """Numbers of their vectors' rows, ascending; none where it is not known whose rows are."""
+
+
+class Selections:
+    """What filters let through of many passages; those that were asked for last are kept."""
+
+    def __init__(
+        self, passages: Sequence[Passage], owners: npt.NDArray[np.int32] = _NO_OWNERS
+    ) -> None:
+        """``owners`` (k,) has for each row of vectors the number of its passage."""
         holders: dict[tuple[str, str], list[int]] = {}
         for number, passage in enumerate(passages):
             for name in FILTERS:
                 for value in {value.casefold() for value in filter_values(passage, name)}:
                     holders.setdefault((name, value), []).append(number)
-        self._holders = {key: np.array(some, dtype=np.int64) for key, some in holders.items()}
-        self.of = lru_cache(SELECTIONS)(self._of)
-        """What filters let through, (n,) bool."""
+        arrays = {key: np.array(some, dtype=np.int64) for key, some in holders.items()}
+        # Of no method: a store that remembers itself stays in memory when it has been replaced.
+        self._of = lru_cache(SELECTIONS)(partial(_selection, arrays, len(passages), owners))
 
-    def _of(self, filters: Filters) -> npt.NDArray[np.bool_]:
-        allowed = np.ones(self._count, dtype=bool)
-        for name, values in filters.named:
-            having = np.zeros(self._count, dtype=bool)
-            for value in values:
-                having[self._holders.get((name, value.casefold()), _NOBODY)] = True
-            allowed &= having
-        return allowed
+    def of(self, filters: Filters) -> Selection:
+        """What filters let through, whatever the case and order of their values."""
+        return self._of(
+            tuple(
+                (name, tuple(sorted({value.casefold() for value in values})))
+                for name, values in filters.named
+            )
+        )
+
+
+def _selection(
+    holders: Mapping[tuple[str, str], npt.NDArray[np.int64]],
+    count: int,
+    owners: npt.NDArray[np.int32],
+    named: Sequence[tuple[str, Sequence[str]]],
+) -> Selection:
+    """What filters let through, ``named`` with their values."""
+    allowed = np.ones(count, dtype=bool)
+    for name, values in named:
+        having = np.zeros(count, dtype=bool)
+        for value in values:
+            having[holders.get((name, value), _NOBODY)] = True
+        allowed &= having
+    return Selection(allowed, np.flatnonzero(allowed[owners]))
 
 
 def lets_through(filters: Filters, passages: Sequence[Passage]) -> npt.NDArray[np.bool_]:

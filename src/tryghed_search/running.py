@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import shutil
@@ -99,6 +100,7 @@ def serve_with_workers(bound: socket.socket, given: Settings) -> None:
 
     Ends with status 1 if a process cannot even begin; one that dies later is replaced.
     """
+    gc.enable()  # this process stays, and loads no model
     folder = tempfile.mkdtemp(prefix="tryghed-metrics-")
     os.environ[metrics.FOLDER] = folder
     config = _config("tryghed_search.running:worker", given, factory=True, workers=given.workers)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import threading
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tryghed_search import build, bundled, danish, places, ranking, store, wording
-from tryghed_search.passages import Filters, Passage, Span
+from tryghed_search.passages import Filters, Span
 from tryghed_search.reader import Judgement, Prepared, TrainedReader
 from tryghed_search.retrieval import Candidates, Query, RawScores, Retriever, scores
 
@@ -67,7 +69,8 @@ class Scorer:
             if encoder.identity.sha256 == bundled.identity(adapted=True)[1]
             else None
         )
-        self._prepared: dict[str, Prepared] = {}
+        self._prepared: OrderedDict[str, Prepared] = OrderedDict()
+        self._preparing = threading.Lock()
         vocabulary = retriever.corpus.vocabulary
         self._compounds = danish.compound_parts(vocabulary)
         self._corrector = wording.Corrector(vocabulary, places.NAME_WORDS)
@@ -198,23 +201,25 @@ class Scorer:
         """What the reader says of some passages, by number; empty for a model without a reader."""
         if self._reader is None or not numbers:
             return {}
-        late, passages = reading.candidates.late, reading.candidates.passages
         judgements = self._reader.judge(
-            late.centred(reading.encoded),
-            [self._taken_in(passages[n], late.vectors_of(n), self._reader) for n in numbers],
+            reading.candidates.late.centred(reading.encoded),
+            [self._taken_in(reading, n, self._reader) for n in numbers],
         )
         return dict(zip(numbers, judgements, strict=True))
 
-    def _taken_in(
-        self, passage: Passage, tokens: npt.NDArray[np.float32], reader: TrainedReader
-    ) -> Prepared:
+    def _taken_in(self, reading: Reading, number: int, reader: TrainedReader) -> Prepared:
         """A passage as the reader takes it in, from those that were taken in lately if it can."""
-        kept = self._prepared.get(passage.id)
-        if kept is None:
-            while len(self._prepared) >= _PREPARED:  # another thread may be at the same
-                self._prepared.pop(next(iter(self._prepared), passage.id), None)
-            kept = self._prepared[passage.id] = reader.prepared(tokens)
-        return kept
+        key = reading.candidates.passages[number].id
+        with self._preparing:
+            if key in self._prepared:
+                self._prepared.move_to_end(key)
+                return self._prepared[key]
+        made = reader.prepared(reading.candidates.late.vectors_of(number))
+        with self._preparing:
+            self._prepared[key] = made
+            if len(self._prepared) > _PREPARED:
+                self._prepared.popitem(last=False)
+        return made
 
 
 def _best_of(

@@ -40,7 +40,7 @@ from tryghed_search.errors import (
 from tryghed_search.lexical import LexicalIndex
 from tryghed_search.locking import sync, writing
 from tryghed_search.passages import Passage, Report
-from tryghed_search.tokens import TokenVectors, write_array
+from tryghed_search.tokens import ALL_TOKENS, TokenVectors, write_array
 from tryghed_search.vectors import FLAT_UP_TO, VectorIndex
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ def _write_generation(
 
 
 def _write_array(path: Path, array: npt.NDArray[Any]) -> None:
-    if isinstance(array, np.memmap) and Path(str(array.filename)) == path.absolute():
+    if isinstance(array, np.memmap) and path.exists() and path.samefile(str(array.filename)):
         return  # is what was written there
     write_array(path, [array], array.dtype, array.shape)
 
@@ -345,22 +345,23 @@ def _check_counts(folder: Path, manifest: Manifest, contents: Contents) -> None:
 def _read(generation: Path, manifest: Manifest) -> Contents:
     reports, data = report_json.read((generation / _REPORTS).read_text(encoding="utf-8"))
     mapped = manifest.counts["vectors"] > FLAT_UP_TO
+    tokens_mapped = mapped or manifest.counts["tokens"] > ALL_TOKENS
     tokens = {
         field.name: np.load(
             generation / f"tokens-{field.name}.npy",
             allow_pickle=False,
-            mmap_mode="r" if mapped and field.name == "vectors" else None,
+            mmap_mode="r" if tokens_mapped and field.name == "vectors" else None,
         )
         for field in fields(TokenVectors)
     }
     vectors, passages = generation / _VECTORS, manifest.counts["passages"]
+    index = VectorIndex.mapped(vectors) if mapped else VectorIndex.from_bytes(vectors.read_bytes())
+    index.recall = float(manifest.vectors["recall"])
     return Contents(
         reports=reports,
         municipalities={name: tuple(v) for name, v in data["municipalities"].items()},
         reader_questions=data["reader_questions"],
-        vectors=VectorIndex.mapped(vectors)
-        if mapped
-        else VectorIndex.from_bytes(vectors.read_bytes()),
+        vectors=index,
         rows=np.load(generation / _ROWS, allow_pickle=False),
         tokens=TokenVectors(**tokens),
         words=LexicalIndex.load(generation / "words", passages, mapped),

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from tryghed_search.embedding import Encoded
 
+ALL_TOKENS = 100_000
+"""Token vectors up to which a question is compared with all, in about 30 ms; more stay on disk."""
 HEADING = -1
 """Sentence number of tokens that stand in the heading path in front of a passage."""
 

@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING
 from tryghed_search import build, danish, store
 from tryghed_search.errors import IndexWriteError, NoIndexError, RecallError
 from tryghed_search.locking import writing
-from tryghed_search.memory import ALL_TOKENS
 from tryghed_search.pieces import Pieces
 from tryghed_search.postgres import schema, versions
 from tryghed_search.postgres.database import takes_vectors
 from tryghed_search.postgres.report import Item, ReportRows, add_tokens
 from tryghed_search.postgres.totals import Totals
+from tryghed_search.tokens import ALL_TOKENS
 from tryghed_search.vectors import FLAT_UP_TO, LEAST_RECALL
 
 if TYPE_CHECKING:

@@ -72,7 +72,7 @@ class Likely:
     ) -> tuple[npt.NDArray[np.int64], list[RawScores]]:
         """Places of the passages that are worth all scores, ascending, with those for each text."""
         named = [filters for filters in dict.fromkeys(wanted) if filters.named]
-        masks = [self._selections.of(filters) for filters in named]
+        masks = [self._selections.of(filters).passages for filters in named]
         choices = [self._choice(*both) for both in zip(named, masks, strict=True)]
         near, ends = self._near(connection, queries, choices)
         always = np.union1d(self._sample, ends)
