@@ -362,7 +362,7 @@ def load_model(
 
 
 def _weights_hash(loaded: SentenceTransformer, model: str) -> str:
-    """SHA-256 of what decides on vectors: a folder's files, or a named model's weights in memory."""
+    """SHA-256 of what decides on vectors: a folder's files, or a named model's weights."""
     digest = hashlib.sha256()
     folder = Path(model)
     if folder.is_dir():
