@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tryghed_search.search import Searcher
     from tryghed_search.settings import Settings
 
-WORKER_MB = 1400
+WORKER_MB = 1100
 """Memory of one process under load with the bundled model, while it takes a new index."""
 SPARE_FILES = 100
 """File descriptors beside those of connections: the index, sockets, libraries."""
