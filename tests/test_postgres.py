@@ -30,7 +30,7 @@ from tryghed_search.errors import (
 )
 from tryghed_search.memory import AllPassages
 from tryghed_search.passages import Filters, Question
-from tryghed_search.postgres import details, ingest, schema
+from tryghed_search.postgres import details, ingest, schema, versions
 from tryghed_search.postgres.database import Database
 from tryghed_search.postgres.search import PostgresRetriever
 from tryghed_search.retrieval import Query, scores
@@ -359,6 +359,24 @@ def test_added_one_after_the_other_reports_are_as_if_they_had_come_together(
     for labelled in evaluation.read_questions(path)[::10]:
         question = Question(labelled.question, labelled.history, 10)
         assert places(kept.searcher(), question) == places(in_memory, question)
+
+
+@pytest.mark.parametrize("other", ["format = format - 1", "totals = 'x'"])
+def test_a_version_that_this_program_cannot_read_is_written_anew(kept: Kept, other: str) -> None:
+    first = kept.ingest()
+    kept.run(f"UPDATE versions SET {other}")  # noqa: S608
+    with pytest.raises(DatabaseError, match="Write it anew with 'tryghed-search ingest'"):
+        kept.store.manifest()
+    assert kept.ingest().counts == first.counts
+    assert kept.store.manifest().folder != first.folder
+    assert places(kept.searcher(), LAMPS)[0] == "lille-rapport/lys/1"
+
+
+def test_a_new_format_is_written_by_ingest(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = kept.ingest()
+    monkeypatch.setattr(versions, "FORMAT", versions.FORMAT + 1)
+    assert kept.ingest().format == first.format + 1
+    assert places(kept.searcher(), LAMPS)[0] == "lille-rapport/lys/1"
 
 
 def test_what_is_no_longer_read_by_anybody_is_cleared_away(kept: Kept) -> None:

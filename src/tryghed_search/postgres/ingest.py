@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tryghed_search import build, danish, store
-from tryghed_search.errors import IndexWriteError, NoIndexError, RecallError
+from tryghed_search.errors import DatabaseError, IndexWriteError, NoIndexError, RecallError
 from tryghed_search.locking import writing
 from tryghed_search.memory import ALL_TOKENS
 from tryghed_search.pieces import Pieces
@@ -181,7 +181,7 @@ def publish(
     try:
         if list(versions.newest(connection).keys) == keys:
             return
-    except NoIndexError:
+    except (NoIndexError, DatabaseError):  # what cannot be read is written anew
         pass
     sums = _summed(connection, keys, model.dimension)
     nearest = int(sums.sizes[1]) >= nearest_from or int(sums.sizes[2]) > ALL_TOKENS
