@@ -120,6 +120,32 @@ def test_a_report_that_is_brought_in_is_taken_while_serving(
         assert metric(address, 'tryghed_index_reloads_total{outcome="taken"}') == 1
 
 
+def test_a_server_goes_on_looking_for_another_version_after_a_look_that_was_refused(
+    server: Server, small_model: Path, reports: Path, tmp_path: Path
+) -> None:
+    settings = given(server.new_database("nægtet"), small_model, reports)
+    with (
+        serving(tmp_path / "index", **settings) as process,
+        psycopg.connect(settings["TRYGHED_STORE"], autocommit=True) as connection,
+    ):
+        address = process.wait_for(r"Serving on http://(127\.0\.0\.1:\d+)$")[1]
+        refused = 'tryghed_index_reloads_total{outcome="refused"}'
+        connection.execute("ALTER TABLE versions RENAME TO elsewhere")
+        eventually(lambda: metric(address, refused) >= 3)
+        connection.execute("ALTER TABLE elsewhere RENAME TO versions")
+        connection.execute(
+            "INSERT INTO versions (model, format, reports, centre, totals, nearest, recall, effort)"
+            " SELECT model, format, reports, centre, totals, nearest, recall, effort FROM versions"
+        )
+        taken = 'tryghed_index_reloads_total{outcome="taken"}'
+        eventually(lambda: metric(address, taken) == 1)
+        eventually(lambda: metric(address, "tryghed_index_refused") == 0)
+    told = [line for line in process.lines if "max(version)" in line]  # that is how it looks
+    assert len(told) == 1
+    assert "the old one goes on" in told[0]
+    assert 'relation "versions" does not exist' in told[0]
+
+
 def test_several_processes_serve_from_one_database(
     server: Server, small_model: Path, reports: Path, tmp_path: Path
 ) -> None:
