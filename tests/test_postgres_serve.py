@@ -17,6 +17,8 @@ from tests.postgres import PASSWORD, QUOTED, Server, installed, running, server
 from tests.test_cli import Run, run, small_model
 from tests.test_operated import eventually, metric
 from tests.test_serve import LAMPS, asked, asking, request, serving
+from tryghed_search.errors import DatabaseLostError
+from tryghed_search.postgres.database import Database
 
 __all__ = ["run", "server", "small_model"]  # fixtures
 
@@ -279,3 +281,27 @@ def test_reading_goes_on_when_the_leader_is_killed_and_writing_once_another_lead
             connection.execute("SELECT pg_reload_conf()")
         assert ingest().returncode == 0
         eventually(lambda: ids(asked(server, "Hvad gror i haven?"))[0].startswith("haven/"))
+
+
+def test_a_host_that_is_behind_is_not_asked_again_for_what_another_has(
+    pair: tuple[Server, Server],
+) -> None:
+    leader, copy = pair
+    with psycopg.connect(copy.address(), autocommit=True) as connection:
+        connection.execute("SELECT pg_wal_replay_pause()")
+        state = "SELECT pg_get_wal_replay_pause_state()"
+        eventually(lambda: connection.execute(state).fetchone() == ("paused",))
+    with psycopg.connect(leader.address(), autocommit=True) as connection:
+        connection.execute("CREATE TABLE written (number integer)")
+
+    def read(connection: psycopg.Connection[Any]) -> bool:
+        if connection.execute("SELECT to_regclass('written')").fetchone() == (None,):
+            raise DatabaseLostError("this host does not have what is asked for yet")
+        return True
+
+    hosts = f"127.0.0.1:{leader.port},127.0.0.1:{copy.port}"
+    address = leader.address().replace(f"127.0.0.1:{leader.port}", hosts)
+    for _ in range(10):  # by chance every other one begins with the copy
+        database = Database(address)
+        assert database.read(read)
+        database.close()
