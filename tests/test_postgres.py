@@ -397,6 +397,21 @@ def test_what_is_no_longer_read_by_anybody_is_cleared_away(kept: Kept) -> None:
         assert kept.rows(lost) == [(0,)]
 
 
+def test_an_ingest_of_what_is_there_clears_away_what_was_replaced_long_ago(kept: Kept) -> None:
+    kept.ingest()
+    shutil.copytree(GARDEN, kept.reports / "haven")
+    shutil.rmtree(kept.reports / "lille-rapport")
+    kept.run("UPDATE versions SET built = built - interval '1 hour'")
+    second = kept.ingest()
+    assert kept.ingest() == second
+    assert len(kept.rows("SELECT version FROM versions")) == 2  # the first was replaced just now
+    kept.run("UPDATE versions SET built = built - interval '1 hour'")
+    assert kept.ingest() == kept.store.manifest()
+    assert len(kept.rows("SELECT version FROM versions")) == 1
+    assert kept.rows("SELECT id FROM reports") == [("haven",)]
+    assert kept.store.manifest().folder == second.folder
+
+
 def test_an_ingest_that_fails_changes_nothing_and_the_next_one_goes_on_from_there(
     kept: Kept,
 ) -> None:

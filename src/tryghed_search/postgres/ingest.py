@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _HELD = 1_000
 """Passages whose encodings are held from one pass to the next; others are read again."""
 _KEPT = datetime.timedelta(minutes=10)
-"""How long a version is kept for the servers that still answer from it."""
+"""How long a version that was replaced is kept for the servers that still answer from it."""
 
 
 def ingest(
@@ -174,12 +174,15 @@ def publish(
 ) -> None:
     """Name reports that are written as what is in force, unless they are that already.
 
+    What was replaced long enough ago is cleared away in either case.
+
     Raises ``RecallError`` as ``bring_in`` does.
     """
     written = _written(connection, items)
     keys = [written[item.content] for item in items]
     try:
         if list(versions.newest(connection).keys) == keys:
+            _clear_away(connection)
             return
     except (NoIndexError, DatabaseError):  # what cannot be read is written anew
         pass
@@ -213,6 +216,12 @@ def publish(
                 effort,
             ),
         )
+        _clear_away(connection)
+
+
+def _clear_away(connection: Connection) -> None:
+    """Remove the versions that were replaced long enough ago, and reports that none names."""
+    with connection.transaction():
         connection.execute(
             "DELETE FROM versions v WHERE EXISTS (SELECT 1 FROM versions newer"
             " WHERE newer.version > v.version AND newer.built < now() - %s)",
