@@ -28,7 +28,7 @@ from tryghed_search.errors import (
     RecallError,
     SettingsError,
 )
-from tryghed_search.memory import AllPassages
+from tryghed_search.memory import AllPassages, LikelyPassages
 from tryghed_search.passages import Filters, Question
 from tryghed_search.postgres import details, ingest, schema, versions
 from tryghed_search.postgres.database import Database
@@ -237,7 +237,7 @@ def test_of_many_passages_those_that_are_kept_get_the_scores_that_they_get_in_me
 
 
 def test_rows_of_another_version_take_nobodys_place(
-    kept: Kept, index_folder: Path, few_looked_for: None
+    kept: Kept, index_folder: Path, few_looked_for: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(
         index_folder / build.ENCODED, kept.store._folder / build.ENCODED, dirs_exist_ok=True
@@ -256,6 +256,44 @@ def test_rows_of_another_version_take_nobodys_place(
     assert len(found) == min(5, sum(len(report.passages) for report in ours.reports))
     assert {place.split("/")[0] for place in found} == {"lille-rapport"}
     assert places(ours, LAMPS)[0] == "lille-rapport/lys/1"
+    retriever = kept.store.load(kept.encoder.identity)[1]
+    assert isinstance(retriever, PostgresRetriever)
+    likely, cases = retriever._likely, Filters(kinds=("case",))
+    assert likely is not None
+    query = Query(kept.encoder.encode_questions(["Indbrud i Hjørring"])[0].pooled, [], [])
+    monkeypatch.setattr("tryghed_search.postgres.likely._NARROW", 0)  # as if the cases were many
+    choice = likely._choice(cases, likely._selections.of(cases))
+    without, found = (
+        kept.store.database.read(lambda c, some=some: likely._near(c, [query], some)[0])
+        for some in ([], [choice])
+    )
+    (vectors,) = kept.rows(
+        "SELECT count(*) FROM vectors v JOIN passages p ON p.number = v.passage"  # noqa: S608
+        f" WHERE p.report = {retriever.version.keys[0]} AND p.kind = 'case'"
+    )
+    assert vectors == (len(found) - len(without),)
+
+
+def test_both_stores_stretch_scores_over_the_same_passages(
+    many: Kept, index_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # So large an effort that the index misses none.
+    monkeypatch.setattr("tryghed_search.postgres.likely._FARTHEST_EFFORT", 1000)
+    monkeypatch.setattr(retrieval, "ENDS", 0)
+    monkeypatch.setattr(retrieval, "TOKENS", 4 * 800)
+    in_memory = LikelyPassages(store.load(index_folder, many.encoder.identity)[1])
+    retriever = many.store.load(many.encoder.identity)[1]
+    assert isinstance(retriever, PostgresRetriever)
+    likely = retriever._likely
+    assert likely is not None
+    for text in ("Hvor mange indbrud var der?", "Hvad gør en boligforening?"):
+        query = Query(many.encoder.encode_questions([text])[0].pooled, [], [])
+        near, far = in_memory._contents.vectors.ends(query.vector, 1, retrieval.FARTHEST)
+        expected = in_memory._at_ends(near, far).tolist()
+        _, ends = many.store.database.read(
+            lambda connection, query=query: likely._near(connection, [query], [])
+        )
+        assert set(ends.tolist()) == set(expected)
 
 
 def test_the_vectors_of_many_passages_are_found_through_an_index(many: Kept) -> None:
