@@ -479,6 +479,16 @@ def test_a_second_ingest_into_the_same_database_is_refused(kept: Kept) -> None:
     kept.ingest()
 
 
+def test_while_another_ingest_writes_tables_are_left_alone(kept: Kept) -> None:
+    with kept.store.database.writing() as connection:
+        assert schema.hold(connection)
+        with pytest.raises(IndexWriteError, match="Another ingest is writing to the database"):
+            kept.ingest()
+        assert kept.rows("SELECT to_regclass('schema_version')") == [(None,)]
+        assert kept.rows("SELECT count(*) FROM pg_extension WHERE extname = 'vector'") == [(0,)]
+    kept.ingest()
+
+
 def test_who_began_with_a_version_ends_with_it(kept: Kept) -> None:
     kept.ingest()
     begun = kept.searcher()

@@ -68,12 +68,12 @@ def bring_in(
     less than ``least_recall`` of the ten nearest, ``DatabaseError`` or ``ModelError``.
     """
     with writing(folder), database.writing() as connection:
-        schema.migrate(connection)
         if not schema.hold(connection):
             raise IndexWriteError(
                 f"Another ingest is writing to the database {database.name}; wait until it is "
                 "done and try again."
             )
+        schema.migrate(connection)
         takes_vectors(connection)
         encoder = load()
         kept = Pieces(folder / build.ENCODED, encoder.identity)
