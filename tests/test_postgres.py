@@ -417,6 +417,25 @@ def test_a_new_format_is_written_by_ingest(kept: Kept, monkeypatch: pytest.Monke
     assert places(kept.searcher(), LAMPS)[0] == "lille-rapport/lys/1"
 
 
+def test_no_more_passages_are_held_than_there_is_room_for(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(GARDEN, kept.reports / "haven")
+    encoded: list[str] = []
+
+    def encode(sources: Sequence[build.Source], *given: Any) -> list[Encoded]:
+        encoded.extend(source.report.id for source in sources)
+        return real_encode(sources, *given)
+
+    real_encode = build.encode
+    monkeypatch.setattr(build, "encode", encode)
+    sizes = {s.report.id: len(s.report.passages) for s in build.read_reports(kept.reports)}
+    monkeypatch.setattr(ingest, "_HELD", sizes["haven"] + sizes["lille-rapport"] - 1)
+    kept.ingest()
+    assert encoded == ["haven", "lille-rapport", "lille-rapport"]
+    assert places(kept.searcher(), LAMPS)[0] == "lille-rapport/lys/1"
+
+
 def test_what_is_no_longer_read_by_anybody_is_cleared_away(kept: Kept) -> None:
     kept.ingest()
     shutil.copytree(GARDEN, kept.reports / "haven")

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from tryghed_search.postgres.database import Connection, Database
 
 _HELD = 1_000
-"""Passages whose encodings are held from one pass to the next; others are read again."""
+"""Passages at most whose encodings, with their sentences' and questions', are held from one pass
+to the next; others are read again."""
 _KEPT = datetime.timedelta(minutes=10)
 """How long a version that was replaced is kept for the servers that still answer from it."""
 
@@ -117,14 +118,17 @@ def _write_missing(
     counts = [len(item.rows) for item in missing]
     done_before = 0
     held: dict[bytes, list[Encoded]] = {}
+    held_passages = 0
     sums = _summed(connection, written.values(), encoder.identity.dimension)
     for number, item in enumerate(missing):
         told = _Told(progress, done_before, sum(counts[number + 1 :]))
         encoded = build.encode([item.source], encoder, told, kept)
         done_before += told.done
         add_tokens(sums, encoded)
-        if sum(len(some) for some in held.values()) < 30 * _HELD:
+        passages = len(item.source.report.passages)
+        if held_passages + passages <= _HELD:
             held[item.content] = encoded
+            held_passages += passages
     for item in missing:
         kept_back = held.pop(item.content, None)
         encoded = kept_back or build.encode([item.source], encoder, None, kept)
