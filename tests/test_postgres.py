@@ -28,9 +28,9 @@ from tryghed_search.errors import (
     RecallError,
     SettingsError,
 )
-from tryghed_search.memory import AllPassages
+from tryghed_search.memory import AllPassages, LikelyPassages
 from tryghed_search.passages import Filters, Question
-from tryghed_search.postgres import details, ingest, schema
+from tryghed_search.postgres import details, ingest, schema, versions
 from tryghed_search.postgres.database import Database
 from tryghed_search.postgres.search import PostgresRetriever
 from tryghed_search.retrieval import Query, scores
@@ -237,7 +237,7 @@ def test_of_many_passages_those_that_are_kept_get_the_scores_that_they_get_in_me
 
 
 def test_rows_of_another_version_take_nobodys_place(
-    kept: Kept, index_folder: Path, few_looked_for: None
+    kept: Kept, index_folder: Path, few_looked_for: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(
         index_folder / build.ENCODED, kept.store._folder / build.ENCODED, dirs_exist_ok=True
@@ -256,6 +256,44 @@ def test_rows_of_another_version_take_nobodys_place(
     assert len(found) == min(5, sum(len(report.passages) for report in ours.reports))
     assert {place.split("/")[0] for place in found} == {"lille-rapport"}
     assert places(ours, LAMPS)[0] == "lille-rapport/lys/1"
+    retriever = kept.store.load(kept.encoder.identity)[1]
+    assert isinstance(retriever, PostgresRetriever)
+    likely, cases = retriever._likely, Filters(kinds=("case",))
+    assert likely is not None
+    query = Query(kept.encoder.encode_questions(["Indbrud i Hjørring"])[0].pooled, [], [])
+    monkeypatch.setattr("tryghed_search.postgres.likely._NARROW", 0)  # as if the cases were many
+    choice = likely._choice(cases, likely._selections.of(cases))
+    without, found = (
+        kept.store.database.read(lambda c, some=some: likely._near(c, [query], some)[0])
+        for some in ([], [choice])
+    )
+    (vectors,) = kept.rows(
+        "SELECT count(*) FROM vectors v JOIN passages p ON p.number = v.passage"  # noqa: S608
+        f" WHERE p.report = {retriever.version.keys[0]} AND p.kind = 'case'"
+    )
+    assert vectors == (len(found) - len(without),)
+
+
+def test_both_stores_stretch_scores_over_the_same_passages(
+    many: Kept, index_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # So large an effort that the index misses none.
+    monkeypatch.setattr("tryghed_search.postgres.likely._FARTHEST_EFFORT", 1000)
+    monkeypatch.setattr(retrieval, "ENDS", 0)
+    monkeypatch.setattr(retrieval, "TOKENS", 4 * 800)
+    in_memory = LikelyPassages(store.load(index_folder, many.encoder.identity)[1])
+    retriever = many.store.load(many.encoder.identity)[1]
+    assert isinstance(retriever, PostgresRetriever)
+    likely = retriever._likely
+    assert likely is not None
+    for text in ("Hvor mange indbrud var der?", "Hvad gør en boligforening?"):
+        query = Query(many.encoder.encode_questions([text])[0].pooled, [], [])
+        near, far = in_memory._contents.vectors.ends(query.vector, 1, retrieval.FARTHEST)
+        expected = in_memory._at_ends(near, far).tolist()
+        _, ends = many.store.database.read(
+            lambda connection, query=query: likely._near(connection, [query], [])
+        )
+        assert set(ends.tolist()) == set(expected)
 
 
 def test_the_vectors_of_many_passages_are_found_through_an_index(many: Kept) -> None:
@@ -361,6 +399,43 @@ def test_added_one_after_the_other_reports_are_as_if_they_had_come_together(
         assert places(kept.searcher(), question) == places(in_memory, question)
 
 
+@pytest.mark.parametrize("other", ["format = format - 1", "totals = 'x'"])
+def test_a_version_that_this_program_cannot_read_is_written_anew(kept: Kept, other: str) -> None:
+    first = kept.ingest()
+    kept.run(f"UPDATE versions SET {other}")  # noqa: S608
+    with pytest.raises(DatabaseError, match="Write it anew with 'tryghed-search ingest'"):
+        kept.store.manifest()
+    assert kept.ingest().counts == first.counts
+    assert kept.store.manifest().folder != first.folder
+    assert places(kept.searcher(), LAMPS)[0] == "lille-rapport/lys/1"
+
+
+def test_a_new_format_is_written_by_ingest(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = kept.ingest()
+    monkeypatch.setattr(versions, "FORMAT", versions.FORMAT + 1)
+    assert kept.ingest().format == first.format + 1
+    assert places(kept.searcher(), LAMPS)[0] == "lille-rapport/lys/1"
+
+
+def test_no_more_passages_are_held_than_there_is_room_for(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(GARDEN, kept.reports / "haven")
+    encoded: list[str] = []
+
+    def encode(sources: Sequence[build.Source], *given: Any) -> list[Encoded]:
+        encoded.extend(source.report.id for source in sources)
+        return real_encode(sources, *given)
+
+    real_encode = build.encode
+    monkeypatch.setattr(build, "encode", encode)
+    sizes = {s.report.id: len(s.report.passages) for s in build.read_reports(kept.reports)}
+    monkeypatch.setattr(ingest, "_HELD", sizes["haven"] + sizes["lille-rapport"] - 1)
+    kept.ingest()
+    assert encoded == ["haven", "lille-rapport", "lille-rapport"]
+    assert places(kept.searcher(), LAMPS)[0] == "lille-rapport/lys/1"
+
+
 def test_what_is_no_longer_read_by_anybody_is_cleared_away(kept: Kept) -> None:
     kept.ingest()
     shutil.copytree(GARDEN, kept.reports / "haven")
@@ -377,6 +452,21 @@ def test_what_is_no_longer_read_by_anybody_is_cleared_away(kept: Kept) -> None:
     for table in ("passages", "vectors", "details"):
         lost = f"SELECT count(*) FROM {table} WHERE report NOT IN (SELECT key FROM reports)"  # noqa: S608
         assert kept.rows(lost) == [(0,)]
+
+
+def test_an_ingest_of_what_is_there_clears_away_what_was_replaced_long_ago(kept: Kept) -> None:
+    kept.ingest()
+    shutil.copytree(GARDEN, kept.reports / "haven")
+    shutil.rmtree(kept.reports / "lille-rapport")
+    kept.run("UPDATE versions SET built = built - interval '1 hour'")
+    second = kept.ingest()
+    assert kept.ingest() == second
+    assert len(kept.rows("SELECT version FROM versions")) == 2  # the first was replaced just now
+    kept.run("UPDATE versions SET built = built - interval '1 hour'")
+    assert kept.ingest() == kept.store.manifest()
+    assert len(kept.rows("SELECT version FROM versions")) == 1
+    assert kept.rows("SELECT id FROM reports") == [("haven",)]
+    assert kept.store.manifest().folder == second.folder
 
 
 def test_an_ingest_that_fails_changes_nothing_and_the_next_one_goes_on_from_there(
@@ -405,6 +495,16 @@ def test_a_second_ingest_into_the_same_database_is_refused(kept: Kept) -> None:
         assert schema.hold(connection)
         with pytest.raises(IndexWriteError, match="Another ingest is writing to the database"):
             kept.ingest()
+    kept.ingest()
+
+
+def test_while_another_ingest_writes_tables_are_left_alone(kept: Kept) -> None:
+    with kept.store.database.writing() as connection:
+        assert schema.hold(connection)
+        with pytest.raises(IndexWriteError, match="Another ingest is writing to the database"):
+            kept.ingest()
+        assert kept.rows("SELECT to_regclass('schema_version')") == [(None,)]
+        assert kept.rows("SELECT count(*) FROM pg_extension WHERE extname = 'vector'") == [(0,)]
     kept.ingest()
 
 

@@ -17,6 +17,8 @@ from tests.postgres import PASSWORD, QUOTED, Server, installed, running, server
 from tests.test_cli import Run, run, small_model
 from tests.test_operated import eventually, metric
 from tests.test_serve import LAMPS, asked, asking, request, serving
+from tryghed_search.errors import DatabaseLostError
+from tryghed_search.postgres.database import Database
 
 __all__ = ["run", "server", "small_model"]  # fixtures
 
@@ -118,6 +120,32 @@ def test_a_report_that_is_brought_in_is_taken_while_serving(
         eventually(both)
         assert ids(asked(address, "Hvad gror i haven?"))[0].startswith("haven/")
         assert metric(address, 'tryghed_index_reloads_total{outcome="taken"}') == 1
+
+
+def test_a_server_goes_on_looking_for_another_version_after_a_look_that_was_refused(
+    server: Server, small_model: Path, reports: Path, tmp_path: Path
+) -> None:
+    settings = given(server.new_database("nægtet"), small_model, reports)
+    with (
+        serving(tmp_path / "index", **settings) as process,
+        psycopg.connect(settings["TRYGHED_STORE"], autocommit=True) as connection,
+    ):
+        address = process.wait_for(r"Serving on http://(127\.0\.0\.1:\d+)$")[1]
+        refused = 'tryghed_index_reloads_total{outcome="refused"}'
+        connection.execute("ALTER TABLE versions RENAME TO elsewhere")
+        eventually(lambda: metric(address, refused) >= 3)
+        connection.execute("ALTER TABLE elsewhere RENAME TO versions")
+        connection.execute(
+            "INSERT INTO versions (model, format, reports, centre, totals, nearest, recall, effort)"
+            " SELECT model, format, reports, centre, totals, nearest, recall, effort FROM versions"
+        )
+        taken = 'tryghed_index_reloads_total{outcome="taken"}'
+        eventually(lambda: metric(address, taken) == 1)
+        eventually(lambda: metric(address, "tryghed_index_refused") == 0)
+    told = [line for line in process.lines if "max(version)" in line]  # that is how it looks
+    assert len(told) == 1
+    assert "the old one goes on" in told[0]
+    assert 'relation "versions" does not exist' in told[0]
 
 
 def test_several_processes_serve_from_one_database(
@@ -253,3 +281,27 @@ def test_reading_goes_on_when_the_leader_is_killed_and_writing_once_another_lead
             connection.execute("SELECT pg_reload_conf()")
         assert ingest().returncode == 0
         eventually(lambda: ids(asked(server, "Hvad gror i haven?"))[0].startswith("haven/"))
+
+
+def test_a_host_that_is_behind_is_not_asked_again_for_what_another_has(
+    pair: tuple[Server, Server],
+) -> None:
+    leader, copy = pair
+    with psycopg.connect(copy.address(), autocommit=True) as connection:
+        connection.execute("SELECT pg_wal_replay_pause()")
+        state = "SELECT pg_get_wal_replay_pause_state()"
+        eventually(lambda: connection.execute(state).fetchone() == ("paused",))
+    with psycopg.connect(leader.address(), autocommit=True) as connection:
+        connection.execute("CREATE TABLE written (number integer)")
+
+    def read(connection: psycopg.Connection[Any]) -> bool:
+        if connection.execute("SELECT to_regclass('written')").fetchone() == (None,):
+            raise DatabaseLostError("this host does not have what is asked for yet")
+        return True
+
+    hosts = f"127.0.0.1:{leader.port},127.0.0.1:{copy.port}"
+    address = leader.address().replace(f"127.0.0.1:{leader.port}", hosts)
+    for _ in range(10):  # by chance every other one begins with the copy
+        database = Database(address)
+        assert database.read(read)
+        database.close()

@@ -71,6 +71,7 @@ class Reloader:
     async def look(self) -> None:
         """Take the index that the manifest names, if it is another one and can be used."""
         now = asyncio.get_running_loop().time()
+        seen = self._seen
         try:
             seen = await asyncio.to_thread(self._place.look)
             if seen == self._seen and not (self._holder.refused and now >= self._retry_at):

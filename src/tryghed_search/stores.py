@@ -32,7 +32,7 @@ class Store(Protocol):
     def look(self) -> Hashable:
         """What tells one state of it from the next; None while there is nothing.
 
-        Raises ``OSError`` or ``DatabaseLostError`` when it cannot be looked at.
+        Raises ``OSError`` or ``DatabaseError`` when it cannot be looked at.
         """
         ...
 

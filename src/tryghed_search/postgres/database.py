@@ -119,7 +119,7 @@ class Database:
         while True:
             try:
                 with self._pooled(end) as connection, connection.transaction():
-                    result = work(connection)
+                    result = _answer(work, connection)
             except (psycopg.OperationalError, psycopg.InterfaceError, DatabaseLostError) as error:
                 if isinstance(error, psycopg.errors.QueryCanceled) or time.monotonic() >= end:
                     if not isinstance(error, psycopg.errors.QueryCanceled):
@@ -263,6 +263,15 @@ def _check(rest: str, ports: str) -> None:
         int(port or 0)
     if len(more) > 1 or (more and "/" in before):
         raise ValueError("what separates the address's parts stands in one of them")
+
+
+def _answer(work: Callable[[Connection], Result], connection: Connection) -> Result:
+    """What ``work`` makes; the connection ends if its host does not have what is asked for."""
+    try:
+        return work(connection)
+    except DatabaseLostError:
+        connection.close()  # from the pool the same host would be asked again
+        raise
 
 
 def _prepare_reader(connection: Connection) -> None:

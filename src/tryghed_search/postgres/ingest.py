@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tryghed_search import build, danish, store
-from tryghed_search.errors import IndexWriteError, NoIndexError, RecallError
+from tryghed_search.errors import DatabaseError, IndexWriteError, NoIndexError, RecallError
 from tryghed_search.locking import writing
 from tryghed_search.pieces import Pieces
 from tryghed_search.postgres import schema, versions
@@ -31,9 +31,10 @@ if TYPE_CHECKING:
     from tryghed_search.postgres.database import Connection, Database
 
 _HELD = 1_000
-"""Passages whose encodings are held from one pass to the next; others are read again."""
+"""Passages at most whose encodings, with their sentences' and questions', are held from one pass
+to the next; others are read again."""
 _KEPT = datetime.timedelta(minutes=10)
-"""How long a version is kept for the servers that still answer from it."""
+"""How long a version that was replaced is kept for the servers that still answer from it."""
 
 
 def ingest(
@@ -68,12 +69,12 @@ def bring_in(
     less than ``least_recall`` of the ten nearest, ``DatabaseError`` or ``ModelError``.
     """
     with writing(folder), database.writing() as connection:
-        schema.migrate(connection)
         if not schema.hold(connection):
             raise IndexWriteError(
                 f"Another ingest is writing to the database {database.name}; wait until it is "
                 "done and try again."
             )
+        schema.migrate(connection)
         takes_vectors(connection)
         encoder = load()
         kept = Pieces(folder / build.ENCODED, encoder.identity)
@@ -117,14 +118,17 @@ def _write_missing(
     counts = [len(item.rows) for item in missing]
     done_before = 0
     held: dict[bytes, list[Encoded]] = {}
+    held_passages = 0
     sums = _summed(connection, written.values(), encoder.identity.dimension)
     for number, item in enumerate(missing):
         told = _Told(progress, done_before, sum(counts[number + 1 :]))
         encoded = build.encode([item.source], encoder, told, kept)
         done_before += told.done
         add_tokens(sums, encoded)
-        if sum(len(some) for some in held.values()) < 30 * _HELD:
+        passages = len(item.source.report.passages)
+        if held_passages + passages <= _HELD:
             held[item.content] = encoded
+            held_passages += passages
     for item in missing:
         kept_back = held.pop(item.content, None)
         encoded = kept_back or build.encode([item.source], encoder, None, kept)
@@ -174,14 +178,17 @@ def publish(
 ) -> None:
     """Name reports that are written as what is in force, unless they are that already.
 
+    What was replaced long enough ago is cleared away in either case.
+
     Raises ``RecallError`` as ``bring_in`` does.
     """
     written = _written(connection, items)
     keys = [written[item.content] for item in items]
     try:
         if list(versions.newest(connection).keys) == keys:
+            _clear_away(connection)
             return
-    except NoIndexError:
+    except (NoIndexError, DatabaseError):  # what cannot be read is written anew
         pass
     sums = _summed(connection, keys, model.dimension)
     nearest = int(sums.sizes[1]) >= nearest_from or int(sums.sizes[2]) > ALL_TOKENS
@@ -213,6 +220,12 @@ def publish(
                 effort,
             ),
         )
+        _clear_away(connection)
+
+
+def _clear_away(connection: Connection) -> None:
+    """Remove the versions that were replaced long enough ago, and reports that none names."""
+    with connection.transaction():
         connection.execute(
             "DELETE FROM versions v WHERE EXISTS (SELECT 1 FROM versions newer"
             " WHERE newer.version > v.version AND newer.built < now() - %s)",

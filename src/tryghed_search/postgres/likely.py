@@ -7,7 +7,7 @@ how near all vectors of the candidates are. Words and n-grams are weighed here.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,14 +46,21 @@ class Choice:
     few: bool = False
     """Whether all that it lets through are compared, through no index."""
 
-    def nearest(self, dimension: int) -> str:
+    def of(self, version: Version) -> Choice:
+        """Those of them that are the version's own."""
+        if self.few:
+            return self  # they are named one by one
+        conditions = f"{self.conditions} AND v.report = ANY(%s)"
+        return replace(self, conditions=conditions, values=(*self.values, list(version.keys)))
+
+    def nearest(self, dimension: int, limit: int) -> str:
         """The statement that finds the nearest, with a place for the vector after ``values``."""
         ordered = schema.nearest_first(dimension)
         if self.few:  # not in the form that would be searched through the index
             ordered = " true {} ORDER BY v.vector <#> %s::vector"
         return (
             f"SELECT v.passage FROM vectors v {self.join} WHERE {ordered.format(self.conditions)}"
-            f" LIMIT {schema.NEAREST}"
+            f" LIMIT {limit}"
         )
 
 
@@ -107,23 +114,24 @@ class Likely:
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Places of the passages nearest to texts, and of those always scored: both ends."""
         dimension = self._version.model.dimension
-        farthest = (
-            f"SELECT v.passage FROM vectors v WHERE {schema.nearest_first(dimension).format('')}"
-            f" LIMIT {retrieval.FARTHEST}"
-        )
         vectors = [literal(query.vector) for query in queries]
         opposites = [literal(-query.vector) for query in queries]
-        effort = max(self._version.effort, schema.NEAREST)
-        everything = Choice()
+        count = schema.NEAREST
+        effort = max(self._version.effort, count)
+        choices = [Choice(), *choices]
         for _ in range(2):
+            farthest = choices[0].nearest(dimension, retrieval.FARTHEST)
             with connection.pipeline():
                 there = connection.execute(versions.IS_THERE, (self._version.number,))
                 connection.execute(schema.LOOKING, (str(_FARTHEST_EFFORT),))
-                far = [connection.execute(farthest, (one,), binary=True) for one in opposites]
+                far = [
+                    connection.execute(farthest, [*choices[0].values, one], binary=True)
+                    for one in opposites
+                ]
                 connection.execute(schema.LOOKING, (str(effort),))
                 near = [
-                    connection.execute(c.nearest(dimension), [*c.values, one], binary=True)
-                    for c in (everything, *choices)
+                    connection.execute(c.nearest(dimension, count), [*c.values, one], binary=True)
+                    for c in choices
                     for one in vectors
                 ]
                 if there.fetchone() is None:
@@ -133,10 +141,10 @@ class Likely:
             places, known = self._loaded.places([number for some in found for number in some])
             if not len(known) or known.mean() >= 1 - _OTHERS:
                 break
-            everything = Choice(" AND v.report = ANY(%s)", (list(self._version.keys),))
+            choices = [choice.of(self._version) for choice in choices]
         ends = [self._loaded.places(some[: retrieval.ENDS])[0] for some in found[: len(queries)]]
         for some in opposite:
-            far_places, _ = self._loaded.places(some)
+            far_places, _ = self._loaded.places(list(dict.fromkeys(some)))  # each passage once
             few = retrieval.affordable(self._loaded.lengths[far_places], retrieval.TOKENS // 4)
             ends.append(far_places[: max(few, retrieval.ENDS)])
         return places, np.concatenate(ends)

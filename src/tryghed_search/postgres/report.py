@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -167,7 +167,14 @@ class ReportRows:
         )
 
     def _write_terms_and_tokens(self, key: int, numbers: Sequence[int]) -> None:
-        details = []
+        copy_rows(
+            self._connection,
+            "details (report, passage, sizes, numbers, terms, tokens)",
+            ["int8", "int8", "int4[]", "bytea", "bytea", "bytea"],
+            self._details(key, numbers),
+        )
+
+    def _details(self, key: int, numbers: Sequence[int]) -> Iterator[tuple[Any, ...]]:
         for number, passage, e, *both in zip(
             numbers, self._passages, self._encoded, self._words, self._grams, strict=False
         ):
@@ -181,13 +188,7 @@ class ReportRows:
             places = sentence_numbers(starts, passage.sentences)
             of_tokens = np.concatenate([e.ids, places]).astype(np.int32).tobytes()
             of_terms = np.array(terms, dtype=np.int32).tobytes()
-            details.append((key, number, sizes, of_tokens, of_terms, self._centred(e)))
-        copy_rows(
-            self._connection,
-            "details (report, passage, sizes, numbers, terms, tokens)",
-            ["int8", "int8", "int4[]", "bytea", "bytea", "bytea"],
-            iter(details),
-        )
+            yield key, number, sizes, of_tokens, of_terms, self._centred(e)
 
     def _centred(self, e: Encoded) -> bytes:
         """Lengths, float32, and directions, float16, of the token vectors from the centre."""

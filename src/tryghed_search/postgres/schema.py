@@ -206,6 +206,8 @@ def version(connection: Connection) -> int:
 def migrate(connection: Connection) -> None:
     """Bring the tables up to this program's version, each step whole or not at all.
 
+    For one who may write (``hold``): others would change them at the same time.
+
     Raises ``DatabaseError`` for a server or extension that is too old, and for a database that a
     newer program has written.
     """
