@@ -223,7 +223,7 @@ def test_the_address_can_be_shared_and_reloaded(page: Page) -> None:
     expect(page.get_by_role("link", name=BURGLARIES)).to_be_visible()
     page.go_back()
     expect(page.get_by_role("article")).to_contain_text("83%")
-    page.evaluate("history.forward()")
+    page.evaluate("setTimeout(() => history.forward())")  # not before this is answered
     expect(page.get_by_role("link", name=BURGLARIES)).to_be_visible()
     settled(page)
     with page.expect_request(API) as sent:

@@ -262,7 +262,7 @@ def test_rows_of_another_version_take_nobodys_place(
     assert likely is not None
     query = Query(kept.encoder.encode_questions(["Indbrud i Hjørring"])[0].pooled, [], [])
     monkeypatch.setattr("tryghed_search.postgres.likely._NARROW", 0)  # as if the cases were many
-    choice = likely._choice(cases, likely._selections.of(cases))
+    choice = likely._choice(cases, likely._selections.of(cases).passages)
     without, found = (
         kept.store.database.read(lambda c, some=some: likely._near(c, [query], some)[0])
         for some in ([], [choice])
