@@ -280,7 +280,7 @@ def model_seconds(encoder: Any, made: Synthetic) -> float:
 def measure(
     options: argparse.Namespace, index: Path, folder: Path, server: Any
 ) -> Iterator[dict[str, Any]]:
-    """What is known after the adding and after each size, one after another.
+    """What is known after the adding and after each size in each store.
 
     ``server`` is PostgreSQL's, or None. What it is compared with comes from the other store.
     """
@@ -315,16 +315,22 @@ def measure(
         built = json.loads(kept.read_text(encoding="utf-8"))
         if "faiss" in stores:
             stores["faiss"]["sizes"][str(size)] = built | stage("ask", **given)
+            yield fitted(result)
         if server is not None and size <= options.database:
             with scale_postgres.database(server, size) as address:
                 given |= {"address": address, "pid": server.pid}
                 built = stage("postgres-build", exact=options.exact, **given)
                 stores["postgresql"]["sizes"][str(size)] = built | stage("postgres-ask", **given)
-        for told in stores.values():
-            told["exponents"] = exponents(told["sizes"])
+            yield fitted(result)
         if not options.keep:
             shutil.rmtree(given["folder"])
-        yield result
+
+
+def fitted(result: dict[str, Any]) -> dict[str, Any]:
+    """The result with how the figures of each store grow."""
+    for told in result["stores"].values():
+        told["exponents"] = exponents(told["sizes"])
+    return result
 
 
 def main() -> None:
