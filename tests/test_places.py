@@ -37,6 +37,8 @@ def test_another_spelling_gives_the_reports_name(gazetteer: Gazetteer) -> None:
         ("hvordan gør de i Ringkøbing", ("Ringkøbing-Skjern",)),
         ("Hvad gør Vejen Kommune?", ("Vejen",)),
         ("hvad gør Køge", ("Køge",)),
+        ("hvad gør køge mod indbrud", ("Køge",)),
+        ("Køge og koege", ("Køge",)),
         ("i Tønder kommune", ("Tønder",)),
         ("hvad gør de i Skive", ("Skive",)),
         ("What does Kolding do?", ("Kolding",)),

@@ -191,7 +191,7 @@ class _Other:
         self.identity = ModelIdentity(
             name=model.rstrip("/").rsplit("/", 1)[-1],
             version="as given",
-            sha256=_weights_hash(self._model, model),
+            sha256=_model_hash(self._model, model),
             query_prompt=prompts.get("query") or "",
             document_prompt=_document_prompt(prompts),
             dimension=int(dimension),
@@ -361,7 +361,7 @@ def load_model(
         ) from None
 
 
-def _weights_hash(loaded: SentenceTransformer, model: str) -> str:
+def _model_hash(loaded: SentenceTransformer, model: str) -> str:
     """SHA-256 of what decides on vectors: a folder's files, or a named model's weights."""
     digest = hashlib.sha256()
     folder = Path(model)

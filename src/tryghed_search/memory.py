@@ -18,7 +18,7 @@ from tryghed_search.retrieval import (
     Retriever,
     Selection,
     Selections,
-    affordable,
+    affordable_ends,
     known_filters,
     narrowed,
     sample,
@@ -138,8 +138,7 @@ class LikelyPassages:
     ) -> npt.NDArray[np.int64]:
         """Numbers of the passages of the nearest rows and, as late interaction allows, the far."""
         farthest = self._owners(far)
-        few = affordable(self._lengths[farthest], retrieval.TOKENS // 4)
-        few = max(few, retrieval.ENDS)
+        few = affordable_ends(self._lengths[farthest])
         return np.concatenate([self._owners(near[: retrieval.ENDS]), farthest[:few]])
 
     def _owners(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -182,8 +181,9 @@ class LikelyPassages:
 
         ``nearest`` are the rows nearest of all.
         """
-        allowed = selected and selected.passages
+        allowed = None
         if selected is not None:
+            allowed = selected.passages
             nearest, _ = self._contents.vectors.search(query.vector, self._nearest, selected.rows)
         return np.concatenate(
             [

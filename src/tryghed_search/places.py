@@ -36,9 +36,11 @@ _ALSO = {
     "Vesthimmerlands": ("Vesthimmerland",),
 }
 _ALSO_WORDS = frozenset(
-    {"Assens", "Faxe", "Greve", "Køge", "Lejre", "Odder", "Skive", "Tønder", "Varde", "Vejen"}
+    {"Assens", "Faxe", "Greve", "Lejre", "Odder", "Skive", "Tønder", "Varde", "Vejen"}
 )
 """Names that are, or are close to, ordinary words: they count only where it is clear."""
+_WORDS = frozenset({"koge"})
+"""Words that a name is not meant by when it is written without æ, ø or å."""
 _TEXTS = 64
 """Texts whose names are kept at hand."""
 
@@ -99,6 +101,7 @@ class _Names:
 def _pattern(spellings: tuple[str, ...], *, strict: bool = False) -> re.Pattern[str]:
     """Finds any spelling, also in the genitive and without æ, ø and å."""
     written = {s for spelling in spellings for s in (spelling, *ascii_spellings(spelling.lower()))}
+    written -= _WORDS
     names = "|".join(sorted((re.escape(s) for s in written), key=len, reverse=True))
     if strict:
         capital = "|".join(re.escape(s) for s in spellings)

@@ -29,9 +29,9 @@ NEAREST = 768
 NEAREST_WITHOUT_TOKENS = 256
 """The same where there is no late interaction that those further off could come to merit by."""
 BEST = 768
-"""Passages of up to ``MANY`` that the nearest vectors, the words and the n-grams each put forward;
-of ten times as many twice as many."""
+"""Passages that the words and the n-grams each put forward, and the nearest vectors at most."""
 MANY = 100_000
+"""Passages up to which ``BEST`` are put forward; of ten times as many twice as many are."""
 KEPT = 96
 """Of those, the best by all scores but late interaction, which get that too: at least so many."""
 TOKENS = 14_000
@@ -172,6 +172,11 @@ def worth_keeping(
 def affordable(lengths: npt.NDArray[np.int64], tokens: int) -> int:
     """How many of the first passages have no more than ``tokens`` token vectors together."""
     return int(np.searchsorted(np.cumsum(lengths), tokens, side="right"))
+
+
+def affordable_ends(lengths: npt.NDArray[np.int64]) -> int:
+    """How many of the passages farthest from a text are scored; ``lengths`` (n,) are theirs."""
+    return max(affordable(lengths, TOKENS // 4), ENDS)
 
 
 def narrowed(raw: RawScores, kept: npt.NDArray[np.bool_]) -> RawScores:

@@ -145,8 +145,8 @@ class Likely:
         ends = [self._loaded.places(some[: retrieval.ENDS])[0] for some in found[: len(queries)]]
         for some in opposite:
             far_places, _ = self._loaded.places(list(dict.fromkeys(some)))  # each passage once
-            few = retrieval.affordable(self._loaded.lengths[far_places], retrieval.TOKENS // 4)
-            ends.append(far_places[: max(few, retrieval.ENDS)])
+            few = retrieval.affordable_ends(self._loaded.lengths[far_places])
+            ends.append(far_places[:few])
         return places, np.concatenate(ends)
 
     def _choice(self, filters: Filters, allowed: npt.NDArray[np.bool_]) -> Choice:
