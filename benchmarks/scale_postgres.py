@@ -109,12 +109,12 @@ def build(given: argparse.Namespace) -> dict[str, Any]:
         sums = Totals.none(made.identity.dimension)
         for item in items:
             report.add_tokens(sums, encoded(item))
-        spent = 0.0
+        spent, numbers = 0.0, report.TermNumbers(connection)
         for item in items:
             some = encoded(item)
             began = time.perf_counter()
             with connection.transaction():
-                report.ReportRows(connection, item, some, sums.mean()).write()
+                report.ReportRows(connection, item, some, sums.mean(), numbers).write()
             spent += time.perf_counter() - began
         seconds["write"] = round(spent, 3)
         with clock(seconds, "publish"):

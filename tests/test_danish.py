@@ -7,13 +7,16 @@ import sys
 import unicodedata
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rapidfuzz.distance import OSA
 
 from tryghed_search import build
 from tryghed_search.danish import (
     Speller,
+    _differ_in_ending,
     ascii_spellings,
     compound_parts,
     grams,
@@ -333,6 +336,36 @@ def test_swapped_first_letters_are_found_but_another_first_letter_is_not() -> No
     speller = Speller({"kommune": 3})
     assert speller.nearest("okmmune") == "kommune"
     assert speller.nearest("lommune") is None
+
+
+def edited(word: str, random: np.random.Generator) -> str:
+    """The word with a letter less, more, other or in another place, after the first."""
+    at = int(random.integers(1, len(word) - 1))
+    letter = "abdefgiklmnoprstuv"[random.integers(18)]
+    before, here, there, after = word[:at], word[at], word[at + 1], word[at + 2 :]
+    ways = [there, f"{here}{letter}{there}", f"{letter}{there}", f"{there}{here}"]
+    return f"{before}{ways[random.integers(4)]}{after}"
+
+
+def test_no_near_word_is_passed_over_for_its_letters(report: Report) -> None:
+    """What is found is what a comparison with every word finds."""
+    words = build.vocabulary(report.passages)
+    known = {word: n for word, n in words.items() if word.isascii() and word.isalpha()}
+    speller, random, found = Speller(known), np.random.default_rng(5), 0
+    for word in random.choice(sorted(w for w in known if len(w) > 4), 300):
+        written = edited(edited(str(word), random), random)
+        limit = 1 if len(written) < 8 else 2
+        near = [
+            (OSA.distance(written, other), -count, other)
+            for other, count in known.items()
+            if written[0] == other[0] or written[1::-1] == other[:2]
+            if not _differ_in_ending(written, other)
+        ]
+        expected = min((one for one in near if one[0] <= limit), default=(0, 0, None))[2]
+        if len(written) >= 4:
+            assert speller.nearest(written) == expected, (word, written)
+            found += expected is not None
+    assert found > 100
 
 
 def test_of_two_words_as_near_the_more_frequent_is_meant() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import file_size_limit
+from tryghed_search import lexical
 from tryghed_search.lexical import LexicalIndex
 
 DOCUMENTS = [
@@ -112,7 +113,7 @@ TERMS = ["o0", "o3", "o7", "o7", "o19", "o50", "unknown"]
 
 def test_the_best_documents_are_those_that_score_best(many: LexicalIndex) -> None:
     scores = many.scores(TERMS)
-    best = many.question(TERMS).best(10)
+    best = lexical.best(many.question(TERMS).by_rarest, 10)
     assert len(best) == 10
     assert np.allclose(np.sort(scores[best])[::-1], np.sort(scores)[::-1][:10], atol=1e-5)
 
@@ -124,7 +125,7 @@ def test_the_best_are_the_same_however_few_scores_are_looked_at(
 ) -> None:
     monkeypatch.setattr("tryghed_search.lexical._SAMPLED", sampled)
     scores = many.scores(TERMS)
-    best = many.question(TERMS).best(count)
+    best = lexical.best(many.question(TERMS).by_rarest, count)
     assert len(best) == min(count, np.count_nonzero(scores))
     assert np.allclose(np.sort(scores[best]), np.sort(scores)[-len(best) :], atol=1e-5)
 
@@ -132,14 +133,15 @@ def test_the_best_are_the_same_however_few_scores_are_looked_at(
 def test_fewer_are_found_where_fewer_hold_a_term(many: LexicalIndex) -> None:
     holders = np.flatnonzero(many.scores(["o150"]))
     assert 0 < len(holders) < 100
-    assert sorted(many.question(["o150"]).best(100).tolist()) == holders.tolist()
-    assert many.question(["unknown"]).best(100).tolist() == []
+    best = lexical.best(many.question(["o150"]).by_rarest, 100)
+    assert sorted(best.tolist()) == holders.tolist()
+    assert lexical.best(many.question(["unknown"]).by_rarest, 100).tolist() == []
 
 
 def test_only_the_documents_that_may_be_found_are(many: LexicalIndex) -> None:
     among = np.arange(500) % 7 == 0
     scores = many.scores(TERMS) * among
-    best = many.question(TERMS).best(5, among)
+    best = lexical.best(many.question(TERMS).by_rarest, 5, among)
     assert among[best].all()
     assert np.allclose(np.sort(scores[best]), np.sort(scores)[-5:], atol=1e-5)
 
@@ -150,7 +152,25 @@ def test_common_terms_are_left_out_when_there_is_too_much_to_look_at(
     """The rare ones decide; the commonest is not even looked at."""
     monkeypatch.setattr("tryghed_search.lexical._OCCURRENCES", 200)
     rare = many.scores(["o7", "o19", "o50"])
-    assert set(many.question(["o0", "o7", "o19", "o50"]).best(500)) == set(np.flatnonzero(rare))
+    by_rarest = many.question(["o0", "o7", "o19", "o50"]).by_rarest
+    assert np.allclose(by_rarest, rare, atol=1e-5)
+
+
+@pytest.mark.parametrize(("terms", "others"), [(TERMS, ["o1", "o2"]), (TERMS, []), ([], ["o1"])])
+def test_two_indexes_are_added_up_as_much_as_each_counts(
+    many: LexicalIndex, terms: list[str], others: list[str]
+) -> None:
+    one, other = many.scores(terms), many.scores(others)
+    expected = 0.04 * one / max(1e-9, one.max()) + 0.08 * other / max(1e-9, other.max())
+    added = lexical.together(many.question(terms), 0.04, many.question(others), 0.08)
+    assert np.allclose(added / added.max(), expected / expected.max(), atol=1e-5)
+
+
+def test_two_indexes_that_hold_nothing_of_a_question_tell_no_document_apart(
+    many: LexicalIndex,
+) -> None:
+    nothing = many.question(["unknown"])
+    assert not lexical.together(nothing, 0.04, nothing, 0.08).any()
 
 
 @pytest.mark.parametrize("occurrences", [0, 200, 1_000_000])
@@ -168,4 +188,4 @@ def test_a_mapped_index_scores_as_one_that_was_read(many: LexicalIndex, tmp_path
     many.save(tmp_path / "words")
     mapped = LexicalIndex.load(tmp_path / "words", 500, mapped=True)
     assert np.array_equal(mapped.scores(TERMS), many.scores(TERMS))
-    assert set(mapped.question(TERMS).best(10)) == set(many.question(TERMS).best(10))
+    assert np.array_equal(mapped.question(TERMS).by_rarest, many.question(TERMS).by_rarest)

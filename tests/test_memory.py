@@ -37,7 +37,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """So little is looked at that most of the report's 90 passages are no candidates."""
     for name, value in (
         ("NEAREST", 16),
-        ("BEST", 8),
+        ("BEST", 16),
         ("KEPT", 8),
         ("ENDS", 2),
         ("FARTHEST", 2),

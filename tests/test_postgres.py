@@ -187,10 +187,17 @@ def many(real: Kept, server: Server) -> Iterator[Kept]:
 
 @pytest.fixture
 def few_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    few = {"BEST": 8, "KEPT": 8, "TOKENS": 0, "ENDS": 2, "FARTHEST": 2, "SAMPLE": 4}
+    few = {
+        "NEAREST": 32,
+        "BEST": 8,
+        "KEPT": 8,
+        "TOKENS": 0,
+        "ENDS": 2,
+        "FARTHEST": 2,
+        "SAMPLE": 4,
+    }
     for name, value in few.items():
         monkeypatch.setattr(retrieval, name, value)
-    monkeypatch.setattr(schema, "NEAREST", 32)
 
 
 def test_of_many_passages_the_best_are_found_among_few(

@@ -7,6 +7,7 @@ see :class:`Speller`, so that "bånd" and "band" stay two words.
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
@@ -193,6 +194,14 @@ def _letters(word: str) -> int:
     return found
 
 
+def _pairs(word: str) -> int:
+    """Which letters of a word follow which, a bit for each pair, some sharing one."""
+    found = 0
+    for one, other in itertools.pairwise(word):
+        found |= 1 << (31 * ord(one) + ord(other)) % 64
+    return found
+
+
 class Speller:
     """Finds the word of a vocabulary that a reader meant to write.
 
@@ -214,10 +223,12 @@ class Speller:
                 some,
                 np.array([len(spelling) for spelling in some]),
                 np.array([_letters(spelling) for spelling in some], dtype=np.uint64),
+                np.array([_pairs(spelling) for spelling in some], dtype=np.uint64),
             )
             for first, some in alike.items()
         }
-        """Spellings by their first letter, shortest first, with the length and letters of each."""
+        """Spellings by their first letter, shortest first, with length, letters and pairs of each.
+        """
 
     def knows(self, word: str) -> bool:
         """Whether the vocabulary has the word as it is written."""
@@ -241,14 +252,17 @@ class Speller:
         best: tuple[int, int, str] | None = None
         for written in dict.fromkeys(ascii_spellings(word)):
             lengths = len(written) - limit, len(written) + limit + 1
-            letters = np.uint64(_letters(written))
+            letters, pairs = np.uint64(_letters(written)), np.uint64(_pairs(written))
             for first in dict.fromkeys(written[:2]):
                 if first not in self._alike:
                     continue
-                spellings, theirs, of_each = self._alike[first]
+                spellings, theirs, their_letters, their_pairs = self._alike[first]
                 start, end = np.searchsorted(theirs, lengths).tolist()
-                # An edit takes one letter away or brings one, or does both.
-                few = np.flatnonzero(np.bitwise_count(of_each[start:end] ^ letters) <= 2 * limit)
+                # An edit takes a letter away, brings one, or both, with up to two pairs each time;
+                # two letters that change places take three pairs away and bring three.
+                apart = np.bitwise_count(their_letters[start:end] ^ letters)
+                pairs_apart = np.bitwise_count(their_pairs[start:end] ^ pairs)
+                few = np.flatnonzero((apart <= 2 * limit) & (apart + pairs_apart <= 6 * limit))
                 near = process.extract_iter(
                     written,
                     [spellings[start + n] for n in few.tolist()],

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 K1, B = 1.2, 0.75
 """BM25's two constants."""
-_OCCURRENCES = 1_000_000
+_OCCURRENCES = 2_000_000
 """Of a question's terms in documents, that are looked at to choose the best documents."""
 _BLOCK = 50_000
 """Documents whose scores are reckoned together when an index is built."""
@@ -149,27 +149,13 @@ class LexicalQuestion:
         terms = sorted(terms, key=lambda term: len(term.documents))
         occurrences = np.cumsum([len(term.documents) for term in terms])
         rare = max(1, int(np.searchsorted(occurrences, _OCCURRENCES, side="right")))
-        self._scores = _added_up(size, terms[:rare])
+        self.by_rarest = _added_up(size, terms[:rare])
+        """(n,) float32: the scores of all documents by the rarest terms."""
         self._common = terms[rare:]
-
-    def best(self, count: int, among: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[np.int64]:
-        """Numbers of the ``count`` documents best by the rarest terms, (k,) int64.
-
-        Fewer if fewer hold any. ``among`` (n,) tells which may be found.
-        """
-        scores = self._scores if among is None else self._scores * among
-        found = _among_the_best(scores, count)
-        if len(found) > count:
-            reached = scores[found]
-            least = np.partition(reached, -count)[-count]
-            # Of those that are equal the first are taken, after all that are better.
-            better, equal = found[reached > least], found[reached == least]
-            found = np.concatenate([better, equal[: count - len(better)]])
-        return found
 
     def scores_of(self, documents: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         """What ``LexicalIndex.scores`` gives for some documents, (k,) float32."""
-        found = self._scores[documents]
+        found = self.by_rarest[documents]
         wanted = documents.astype(np.int32)  # else numpy would make the holders as wide
         for holders, weights, times in self._common:
             at = np.searchsorted(holders, wanted)
@@ -177,6 +163,42 @@ class LexicalQuestion:
             held = holders[at] == wanted
             found[held] += times * weights[at[held]]
         return found
+
+
+def together(
+    one: LexicalQuestion, weight: float, other: LexicalQuestion, other_weight: float
+) -> npt.NDArray[np.float32]:
+    """The scores by the rarest terms in two indexes of the same documents added up, (n,) float32.
+
+    Each index's count for its weight as if they ran from 0 to 1; the sum is on a scale of its own.
+    """
+    high, other_high = float(one.by_rarest.max()), float(other.by_rarest.max())
+    if not other_high:
+        return one.by_rarest
+    if not high:
+        return other.by_rarest
+    added = one.by_rarest * np.float32(weight / high * other_high / other_weight)
+    added += other.by_rarest
+    return added
+
+
+def best(
+    scores: npt.NDArray[np.float32], count: int, among: npt.NDArray[np.bool_] | None = None
+) -> npt.NDArray[np.int64]:
+    """Numbers of the ``count`` documents with the greatest scores, (k,) int64; ``scores`` are (n,).
+
+    Fewer if fewer have one above 0. ``among`` (n,) tells which may be found.
+    """
+    if among is not None:
+        scores = scores * among
+    found = _among_the_best(scores, count)
+    if len(found) > count:
+        reached = scores[found]
+        least = np.partition(reached, -count)[-count]
+        # Of those that are equal the first are taken, after all that are better.
+        better, equal = found[reached > least], found[reached == least]
+        found = np.concatenate([better, equal[: count - len(better)]])
+    return found
 
 
 def _added_up(size: int, terms: Sequence[_Holders]) -> npt.NDArray[np.float32]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tryghed_search import retrieval
+from tryghed_search import lexical, retrieval
 from tryghed_search.passages import Filters
 from tryghed_search.retrieval import (
     Candidates,
@@ -19,7 +19,10 @@ from tryghed_search.retrieval import (
     Selection,
     Selections,
     affordable_ends,
+    exact,
     known_filters,
+    lexical_merit,
+    looked_for,
     narrowed,
     sample,
     worth_keeping,
@@ -97,9 +100,7 @@ class LikelyPassages:
         # As a plain array: numpy takes its time to cut pieces from one that knows it is mapped.
         self._tokens = replace(contents.tokens, vectors=np.asarray(contents.tokens.vectors))
         self._lengths = np.diff(contents.tokens.bounds)
-        self._nearest = (
-            retrieval.NEAREST if self._lengths.any() else retrieval.NEAREST_WITHOUT_TOKENS
-        )
+        self._nearest, self._farthest = looked_for(self._lengths)
         self._best_count = retrieval.best_count(len(self._passages))
         self._sample = sample(len(self._passages))
         self._selections = Selections(self._passages, owners)
@@ -111,27 +112,35 @@ class LikelyPassages:
             for filters in dict.fromkeys((Filters(), *wanted))
         ]
         ends = [
-            self._contents.vectors.ends(query.vector, self._nearest, retrieval.FARTHEST)
+            self._contents.vectors.ends(query.vector, self._nearest, self._farthest)
             for query in queries
         ]
-        lexical = [
+        asked = [
             (self._contents.words.question(query.terms), self._contents.grams.question(query.grams))
             for query in queries
         ]
+        merits = [lexical_merit(*both) for both in asked]
         found = [
-            self._best(query, near, *both, chosen)
-            for query, (near, _), both in zip(queries, ends, lexical, strict=True)
+            self._best(query, near, merit, chosen)
+            for query, (near, _), merit in zip(queries, ends, merits, strict=True)
             for chosen in selected
         ]
         rest = np.concatenate([self._sample, *(self._at_ends(*rows) for rows in ends)])
-        numbers = np.unique(np.concatenate([rest, *found]))
-        raw = self._scored(queries, lexical, numbers)
+        always = np.zeros(len(self._passages), dtype=bool)
+        always[rest] = True
+        scored = always.copy()
+        scored[np.concatenate(found)] = True
+        numbers = np.flatnonzero(scored)
+        raw = self._scored(queries, asked, numbers)
         among = [chosen.passages[numbers] for chosen in selected if chosen is not None]
         lengths = self._lengths[numbers]
-        kept = worth_keeping(raw, np.isin(numbers, rest), among, lengths)
-        late = LateInteraction(_tokens_of(self._tokens, numbers[kept]), self.corpus.tokens)
-        passages = [self._passages[number] for number in numbers[kept]]
-        return Candidates(passages, late, tuple(narrowed(own, kept) for own in raw))
+        kept = worth_keeping(raw, always[numbers], among, lengths)
+        numbers = numbers[kept]
+        raw = [
+            exact(narrowed(own, kept), *both, numbers) for own, both in zip(raw, asked, strict=True)
+        ]
+        late = LateInteraction(_tokens_of(self._tokens, numbers), self.corpus.tokens)
+        return Candidates([self._passages[number] for number in numbers], late, tuple(raw))
 
     def _at_ends(
         self, near: npt.NDArray[np.int64], far: npt.NDArray[np.int64]
@@ -150,10 +159,10 @@ class LikelyPassages:
     def _scored(
         self,
         queries: Sequence[Query],
-        lexical: Sequence[tuple[LexicalQuestion, LexicalQuestion]],
+        asked: Sequence[tuple[LexicalQuestion, LexicalQuestion]],
         numbers: npt.NDArray[np.int64],
     ) -> list[RawScores]:
-        """The exact scores of some passages for each query."""
+        """The scores of some passages for each query, of words and n-grams by the rarest ones."""
         counts = self._bounds[numbers + 1] - self._bounds[numbers]
         rows = self._rows[_stretches(self._bounds[numbers], counts)]
         named = self._contents.rows[rows]
@@ -163,35 +172,29 @@ class LikelyPassages:
             RawScores(
                 rows=named,
                 cosines=np.ascontiguousarray(own),
-                words=words.scores_of(numbers),
-                grams=grams.scores_of(numbers),
+                words=words.by_rarest[numbers],
+                grams=grams.by_rarest[numbers],
             )
-            for (words, grams), own in zip(lexical, cosines.T, strict=True)
+            for (words, grams), own in zip(asked, cosines.T, strict=True)
         ]
 
     def _best(
         self,
         query: Query,
         nearest: npt.NDArray[np.int64],
-        words: LexicalQuestion,
-        grams: LexicalQuestion,
+        merit: npt.NDArray[np.float32],
         selected: Selection | None,
     ) -> npt.NDArray[np.int64]:
-        """Numbers of the passages that vectors, words and n-grams put forward.
+        """Numbers of the passages that vectors, and words and n-grams, put forward.
 
-        ``nearest`` are the rows nearest of all.
+        ``nearest`` are the rows nearest of all, ``merit`` is that of ``lexical_merit``.
         """
         allowed = None
         if selected is not None:
             allowed = selected.passages
             nearest, _ = self._contents.vectors.search(query.vector, self._nearest, selected.rows)
-        return np.concatenate(
-            [
-                self._owners(nearest)[: self._best_count],
-                words.best(self._best_count, allowed),
-                grams.best(self._best_count, allowed),
-            ]
-        )
+        put_forward = lexical.best(merit, self._best_count, allowed)
+        return np.concatenate([self._owners(nearest)[: self._best_count], put_forward])
 
 
 def _stretches(

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
-from tryghed_search import ranking, store
+from tryghed_search import lexical, ranking, store
 from tryghed_search.passages import FILTERS, Filters, Passage, Report, filter_values
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ NEAREST = 768
 NEAREST_WITHOUT_TOKENS = 256
 """The same where there is no late interaction that those further off could come to merit by."""
 BEST = 768
-"""Passages that the words and the n-grams each put forward, and the nearest vectors at most."""
+"""Passages that words and n-grams together put forward, and the nearest vectors at most."""
 MANY = 100_000
 """Passages up to which ``BEST`` are put forward; of ten times as many twice as many are."""
 KEPT = 96
@@ -41,7 +41,8 @@ ENDS = 8
 the reports leave unanswered counts."""
 FARTHEST = 128
 """Vectors far from the question, whose passages are scored so that scores are stretched over the
-range that they have among all: as many as a quarter of ``TOKENS`` allows, but at least ``ENDS``."""
+range that they have among all: as many as a quarter of ``TOKENS`` allows, but at least ``ENDS``,
+and no more than that where there is no late interaction, whose range takes most of them."""
 SELECTIONS = 16
 """Filters whose passages and rows are kept at hand, up to 9 bytes a vector each."""
 _SECOND_ASKED = 0.4
@@ -179,6 +180,11 @@ def affordable_ends(lengths: npt.NDArray[np.int64]) -> int:
     return max(affordable(lengths, TOKENS // 4), ENDS)
 
 
+def looked_for(lengths: npt.NDArray[np.int64]) -> tuple[int, int]:
+    """How many near and far vectors are looked for among passages of ``lengths`` (n,) in tokens."""
+    return (NEAREST, FARTHEST) if lengths.any() else (NEAREST_WITHOUT_TOKENS, ENDS)
+
+
 def narrowed(raw: RawScores, kept: npt.NDArray[np.bool_]) -> RawScores:
     """The scores of those candidates that are ``kept``, (n,) bool."""
     some = kept[raw.rows[:, 0]]
@@ -187,13 +193,31 @@ def narrowed(raw: RawScores, kept: npt.NDArray[np.bool_]) -> RawScores:
     return RawScores(rows, raw.cosines[some], raw.words[kept], raw.grams[kept])
 
 
+def lexical_merit(
+    words: lexical.LexicalQuestion, grams: lexical.LexicalQuestion
+) -> npt.NDArray[np.float32]:
+    """How much words and n-grams together speak for each of n passages, (n,) float32."""
+    weights = ranking.Weights()
+    return lexical.together(words, weights.words, grams, weights.grams)
+
+
+def exact(
+    raw: RawScores,
+    words: lexical.LexicalQuestion,
+    grams: lexical.LexicalQuestion,
+    numbers: npt.NDArray[np.int64],
+) -> RawScores:
+    """The scores with those by all words and n-grams of the candidates, n of these ``numbers``."""
+    return replace(raw, words=words.scores_of(numbers), grams=grams.scores_of(numbers))
+
+
 def sample(count: int) -> npt.NDArray[np.int64]:
     """Places of passages from all over ``count`` of them, which are always candidates."""
     return np.unique(np.linspace(0, count - 1, min(SAMPLE, count)).astype(np.int64))
 
 
 def best_count(count: int) -> int:
-    """How many of ``count`` passages vectors, words and n-grams each put forward."""
+    """How many of ``count`` passages words and n-grams put forward, and vectors at most."""
     return round(BEST * math.pow(max(1.0, count / MANY), math.log10(2)))
 
 

@@ -173,10 +173,12 @@ class Scorer:
         None for each where the report has none, which says nothing of what it answers, and for
         both where they are left out of the scores.
         """
+        if not len(reading.alike) or self._weights.asked <= 0:
+            return None, None
         own = np.array([passage.report == report for passage in reading.candidates.passages])
         alike = reading.alike[own[reading.answered[:, 0]]]
         left = reading.alike_left[own[reading.left]]
-        if not len(alike) or self._weights.asked <= 0:
+        if not len(alike):
             return None, None
         return float(alike.max()), float(left.max()) if len(left) else None
 

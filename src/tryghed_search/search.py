@@ -299,7 +299,11 @@ class Searcher:
         numbers: list[int] = list(ranked[1:3] if answered else ranked[:3])
         if answered and ranked:
             best = passages[ranked[0]]
-            numbers += [i for i, p in enumerate(passages) if p.entry == best.entry and p != best]
+            numbers += [
+                i
+                for i, p in enumerate(passages)
+                if p.entry == best.entry and p.report == best.report and i != ranked[0]
+            ]
         seen = {" ".join(danish.words(question)) for question in asked}
         found: list[str] = []
         for number in numbers:

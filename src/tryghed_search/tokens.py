@@ -223,7 +223,7 @@ class LateInteraction:
     ) -> npt.NDArray[np.float32]:
         """Weighted MaxSim of each of a passage's ``count`` sentences, (count,) float32."""
         scores = np.zeros(count, np.float32)
-        if not len(similarities):
+        if not len(similarities) or not self:
             return scores
         start, end = self._tokens.bounds[passage : passage + 2]
         numbers = self._tokens.sentences[start:end]

@@ -21,7 +21,7 @@ from tryghed_search.locking import writing
 from tryghed_search.pieces import Pieces
 from tryghed_search.postgres import schema, versions
 from tryghed_search.postgres.database import takes_vectors
-from tryghed_search.postgres.report import Item, ReportRows, add_tokens
+from tryghed_search.postgres.report import Item, ReportRows, TermNumbers, add_tokens
 from tryghed_search.postgres.totals import Totals
 from tryghed_search.tokens import ALL_TOKENS
 from tryghed_search.vectors import FLAT_UP_TO, LEAST_RECALL
@@ -129,11 +129,12 @@ def _write_missing(
         if held_passages + passages <= _HELD:
             held[item.content] = encoded
             held_passages += passages
+    numbers = TermNumbers(connection)
     for item in missing:
         kept_back = held.pop(item.content, None)
         encoded = kept_back or build.encode([item.source], encoder, None, kept)
         with connection.transaction():
-            ReportRows(connection, item, encoded, sums.mean()).write()
+            ReportRows(connection, item, encoded, sums.mean(), numbers).write()
 
 
 class _Told:

@@ -6,13 +6,14 @@ how near all vectors of the candidates are. Words and n-grams are weighed here.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tryghed_search import retrieval
+from tryghed_search import lexical, retrieval
 from tryghed_search.errors import DatabaseLostError
 from tryghed_search.passages import Filters
 from tryghed_search.postgres import cosines, schema, versions
@@ -72,6 +73,7 @@ class Likely:
         self._loaded = loaded
         self._selections = Selections(loaded.passages)
         self._best_count = retrieval.best_count(len(loaded.passages))
+        self._nearest, self._farthest = retrieval.looked_for(loaded.lengths)
         self._sample = sample(len(loaded.passages))
 
     def kept(
@@ -83,14 +85,13 @@ class Likely:
         choices = [self._choice(*both) for both in zip(named, masks, strict=True)]
         near, ends = self._near(connection, queries, choices)
         always = np.union1d(self._sample, ends)
-        lexical = [
+        asked = [
             (self._loaded.words.question(query.terms), self._loaded.grams.question(query.grams))
             for query in queries
         ]
         found = [
-            asked.best(self._best_count, allowed)
-            for both in lexical
-            for asked in both
+            lexical.best(merit, self._best_count, allowed)
+            for merit in itertools.starmap(retrieval.lexical_merit, asked)
             for allowed in (None, *masks)
         ]
         chosen = np.unique(np.concatenate([always, near, *found]))
@@ -98,16 +99,20 @@ class Likely:
             RawScores(
                 rows=rows,
                 cosines=values,
-                words=words.scores_of(chosen),
-                grams=grams.scores_of(chosen),
+                words=words.by_rarest[chosen],
+                grams=grams.by_rarest[chosen],
             )
             for (words, grams), (rows, values) in zip(
-                lexical, self._cosines(connection, queries, chosen), strict=True
+                asked, self._cosines(connection, queries, chosen), strict=True
             )
         ]
         among = [mask[chosen] for mask in masks]
         kept = worth_keeping(raw, np.isin(chosen, always), among, self._loaded.lengths[chosen])
-        return chosen[kept], [narrowed(own, kept) for own in raw]
+        numbers = chosen[kept]
+        return numbers, [
+            retrieval.exact(narrowed(own, kept), *both, numbers)
+            for own, both in zip(raw, asked, strict=True)
+        ]
 
     def _near(
         self, connection: Connection, queries: Sequence[Query], choices: Sequence[Choice]
@@ -116,11 +121,11 @@ class Likely:
         dimension = self._version.model.dimension
         vectors = [literal(query.vector) for query in queries]
         opposites = [literal(-query.vector) for query in queries]
-        count = schema.NEAREST
+        count = self._nearest
         effort = max(self._version.effort, count)
         choices = [Choice(), *choices]
         for _ in range(2):
-            farthest = choices[0].nearest(dimension, retrieval.FARTHEST)
+            farthest = choices[0].nearest(dimension, self._farthest)
             with connection.pipeline():
                 there = connection.execute(versions.IS_THERE, (self._version.number,))
                 connection.execute(schema.LOOKING, (str(_FARTHEST_EFFORT),))

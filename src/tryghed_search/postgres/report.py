@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,6 +46,29 @@ def add_tokens(sums: Totals, encoded: Sequence[Encoded]) -> None:
         sums.token_sum[:] += e.tokens.sum(axis=0, dtype=np.float64)
 
 
+class TermNumbers:
+    """The numbers that the database has for terms, asked for once each.
+
+    For one who may write (``schema.hold``), and as long as nothing that was written is undone.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._known: dict[int, dict[str, int]] = {WORD: {}, TERM: {}, GRAM: {}}
+
+    def of(self, field: int, terms: Collection[str]) -> Mapping[str, int]:
+        """The numbers of ``terms``, and of some others; those that have none yet get one."""
+        known = self._known[field]
+        for statement in (
+            "SELECT term, id FROM terms WHERE field = %s AND term = ANY(%s::text[])",
+            "INSERT INTO terms (field, term) SELECT %s, unnest(%s::text[]) RETURNING term, id",
+        ):
+            missing = sorted(set(terms).difference(known))
+            if missing:
+                known.update(self._connection.execute(statement, (field, missing)))
+        return known
+
+
 class ReportRows:
     """Writes the rows of one report, in the transaction that the connection is in."""
 
@@ -55,6 +78,7 @@ class ReportRows:
         item: Item,
         encoded: Sequence[Encoded],
         centre: npt.NDArray[np.float32],
+        numbers: TermNumbers,
     ) -> None:
         self._connection = connection
         self._item = item
@@ -64,9 +88,9 @@ class ReportRows:
         self._words = [danish.terms(p.text, item.parts) for p in self._passages]
         self._grams = [danish.grams(build.with_headings(p)) for p in self._passages]
         self._ids = {
-            WORD: self._numbers_of(WORD, item.words),
-            TERM: self._numbers_of(TERM, {t for some in self._words for t in some}),
-            GRAM: self._numbers_of(GRAM, {t for some in self._grams for t in some}),
+            WORD: numbers.of(WORD, item.words),
+            TERM: numbers.of(TERM, {t for some in self._words for t in some}),
+            GRAM: numbers.of(GRAM, {t for some in self._grams for t in some}),
         }
 
     def write(self) -> None:
@@ -100,7 +124,8 @@ class ReportRows:
     def _body(self) -> str:
         """The report without its passages, which have rows of their own."""
         source = self._item.source
-        report = {k: v for k, v in asdict(source.report).items() if k != "passages"}
+        report = asdict(replace(source.report, passages=()))
+        del report["passages"]
         suggested = {key: given.suggest for key, given in source.reader_questions.items()}
         body = {
             "report": report,
@@ -108,20 +133,6 @@ class ReportRows:
             "reader_questions": suggested,
         }
         return json.dumps(body, ensure_ascii=False)
-
-    def _numbers_of(self, field: int, terms: Iterable[str]) -> dict[str, int]:
-        """The numbers of terms; those that have none yet get one."""
-        wanted = sorted(terms)
-        self._connection.execute(
-            "INSERT INTO terms (field, term) SELECT %s, unnest(%s::text[]) EXCEPT"
-            " SELECT field, term FROM terms WHERE field = %s AND term = ANY(%s::text[])",
-            (field, wanted, field, wanted),
-        )
-        rows = self._connection.execute(
-            "SELECT term, id FROM terms WHERE field = %s AND term = ANY(%s::text[])",
-            (field, wanted),
-        )
-        return {str(term): int(number) for term, number in rows}
 
     def _sums(self) -> Totals:
         counts: Counter[int] = Counter()

@@ -112,9 +112,7 @@ MIGRATIONS: tuple[LiteralString, ...] = (
 WORD, TERM, GRAM = 0, 1, 2
 """Fields of the table of terms: a word as it stands, an index term, an n-gram."""
 
-NEAREST = 256
-"""Vectors that are looked for through the index, which takes ten times what it does in memory."""
-_EFFORTS = (NEAREST, 400, 640, 1000)
+_EFFORTS = (256, 400, 640, 1000)
 """hnsw.ef_search, how many vectors a search keeps in view: the least with which the recall suffices
 is used. It finds no more than that, and pgvector knows no more than 1,000."""
 LOOKING = (
