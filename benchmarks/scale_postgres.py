@@ -104,7 +104,9 @@ def build(given: argparse.Namespace) -> dict[str, Any]:
             found = encoder.encode_documents(texts)
             if given.tokens:
                 return found
-            return [replace(e, tokens=e.tokens[:0], ids=e.ids[:0]) for e in found]
+            return [
+                replace(e, tokens=e.tokens[:0], ids=e.ids[:0], spans=e.spans[:0]) for e in found
+            ]
 
         sums = Totals.none(made.identity.dimension)
         for item in items:

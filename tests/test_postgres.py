@@ -406,7 +406,16 @@ def test_added_one_after_the_other_reports_are_as_if_they_had_come_together(
         assert places(kept.searcher(), question) == places(in_memory, question)
 
 
-@pytest.mark.parametrize("other", ["format = format - 1", "totals = 'x'"])
+@pytest.mark.parametrize(
+    "other",
+    [
+        "format = format - 1",
+        "totals = 'x'",
+        "totals = ''",
+        "totals = substring(totals FROM 1 FOR 300)",
+        "totals = overlay(totals PLACING '\\x0000000000000000'::bytea FROM 60)",
+    ],
+)
 def test_a_version_that_this_program_cannot_read_is_written_anew(kept: Kept, other: str) -> None:
     first = kept.ingest()
     kept.run(f"UPDATE versions SET {other}")  # noqa: S608
@@ -415,6 +424,15 @@ def test_a_version_that_this_program_cannot_read_is_written_anew(kept: Kept, oth
     assert kept.ingest().counts == first.counts
     assert kept.store.manifest().folder != first.folder
     assert places(kept.searcher(), LAMPS)[0] == "lille-rapport/lys/1"
+
+
+def test_sums_of_a_report_that_cannot_be_read_are_told(kept: Kept) -> None:
+    kept.ingest()
+    kept.run("UPDATE reports SET totals = substring(totals FROM 1 FOR 300)")
+    shutil.copytree(GARDEN, kept.reports / "haven")
+    with pytest.raises(DatabaseError, match="anew with 'tryghed-search ingest' into an empty"):
+        kept.ingest()
+    assert places(kept.searcher(), LAMPS)[0] == "lille-rapport/lys/1", "what is in force answers"
 
 
 def test_a_new_format_is_written_by_ingest(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:

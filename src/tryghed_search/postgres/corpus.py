@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from tryghed_search import build
 from tryghed_search.errors import DatabaseError
 from tryghed_search.lexical import LexicalIndex
 from tryghed_search.passages import Passage, Report
+from tryghed_search.postgres.database import streamed
 from tryghed_search.postgres.schema import GRAM, TERM, WORD
 from tryghed_search.report_json import report_from
 from tryghed_search.retrieval import Corpus, known_filters
@@ -80,18 +83,22 @@ class Loaded:
                 "SELECT key, body, centre FROM reports WHERE key = ANY(%s)", (keys,), binary=True
             )
         }
-        passages: dict[int, list[dict[str, Any]]] = {key: [] for key in keys}
+        made: dict[int, Report] = {}
         numbers: dict[int, list[int]] = {key: [] for key in keys}
-        for key, number, body in connection.execute(
+        rows = streamed(
+            connection,
             "SELECT report, number, body FROM passages WHERE report = ANY(%s)"
             " ORDER BY report, position",
             (keys,),
-            binary=True,
-        ):
-            passages[key].append(body)
-            numbers[key].append(number)
-        reports: tuple[Report, ...] = tuple(
-            report_from({**bodies[key][0]["report"], "passages": passages[key]}) for key in keys
+        )
+        for key, group in itertools.groupby(rows, itemgetter(0)):
+            own = list(group)
+            passages = [body for _, _, body in own]
+            made[key] = report_from({**bodies[key][0]["report"], "passages": passages})
+            numbers[key] = [number for _, number, _ in own]
+        reports = tuple(
+            made.get(key) or report_from({**bodies[key][0]["report"], "passages": []})
+            for key in keys
         )
         every = [passage for report in reports for passage in report.passages]
         if len(every) != version.totals.sizes[0]:
@@ -157,8 +164,8 @@ class Loaded:
         documents = tuple([nothing] * len(places) for _ in fields)
         lengths = np.zeros(len(places), np.int64)
         found = 0
-        for passage, sizes, terms in connection.execute(
-            "SELECT passage, sizes, terms FROM details WHERE report = ANY(%s)", (keys,), binary=True
+        for passage, sizes, terms in streamed(
+            connection, "SELECT passage, sizes, terms FROM details WHERE report = ANY(%s)", (keys,)
         ):
             every = np.frombuffer(terms, np.int32)
             if len(every) != 2 * sum(sizes[1:]):

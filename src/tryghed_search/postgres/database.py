@@ -12,7 +12,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, LiteralString, TypeVar
 from urllib.parse import quote
@@ -44,6 +44,8 @@ _PAUSE_SECONDS = 0.05
 _REFUSED_SECONDS = 1.0
 """Once no host has answered: how long nobody looks for one again."""
 _CONNECTIONS = 8
+_AT_ONCE = 2_000
+"""Rows that are fetched together where there are many."""
 _HOW = (
     "Write it as postgresql://user:password@host1,host2/database, with what is no letter or digit "
     "in the password as %40 for @, %3A for : and %2F for /"
@@ -291,6 +293,18 @@ def _library() -> None:
             "leave the setting out."
         ) from None
     del psycopg
+
+
+def streamed(
+    connection: Connection, statement: LiteralString, given: Sequence[Any]
+) -> Iterator[tuple[Any, ...]]:
+    """The rows of a statement, of which no more than some are in memory at a time.
+
+    One such statement at a time in the transaction that the connection is in.
+    """
+    with connection.cursor(name="rows") as cursor:
+        cursor.itersize = _AT_ONCE
+        yield from cursor.execute(statement, given, binary=True)
 
 
 def copy_rows(

@@ -164,7 +164,13 @@ def _written(connection: Connection, items: Sequence[Item]) -> dict[bytes, int]:
 def _summed(connection: Connection, keys: Iterable[int], dimension: int) -> Totals:
     """The sums over the reports with these keys."""
     rows = connection.execute("SELECT totals FROM reports WHERE key = ANY(%s)", (list(keys),))
-    return Totals.summed(dimension, (data for (data,) in rows))
+    try:
+        return Totals.summed(dimension, (data for (data,) in rows))
+    except ValueError:
+        raise DatabaseError(
+            "The sums of a report in the database cannot be read. Write the reports anew with "
+            "'tryghed-search ingest' into an empty database."
+        ) from None
 
 
 # --- putting in force -----------------------------------------------------------------------------

@@ -7,14 +7,19 @@ changes a few sums and not what is kept of every other one.
 from __future__ import annotations
 
 import io
+import zipfile
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+
+_KEPT = ("sizes", "terms", "terms_at", "tokens", "tokens_at", "token_sum")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +50,11 @@ class Totals:
         total = cls.none(dimension)
         terms, tokens = total.terms, total.tokens
         for part in parts:
-            with np.load(io.BytesIO(part), allow_pickle=False) as kept:
-                total.sizes[:] += kept["sizes"]
-                total.token_sum[:] += kept["token_sum"]
-                terms = _added(terms, kept["terms_at"], kept["terms"])
-                tokens = _added(tokens, kept["tokens_at"], kept["tokens"])
+            kept = _arrays(part)
+            total.sizes[:] += kept["sizes"]
+            total.token_sum[:] += kept["token_sum"]
+            terms = _added(terms, kept["terms_at"], kept["terms"])
+            tokens = _added(tokens, kept["tokens_at"], kept["tokens"])
         return cls(
             total.sizes, np.trim_zeros(terms, "b"), np.trim_zeros(tokens, "b"), total.token_sum
         )
@@ -70,13 +75,22 @@ class Totals:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Totals:
-        """What ``to_bytes`` wrote; ``ValueError``, ``KeyError`` or ``OSError`` for anything else.
+        """What ``to_bytes`` wrote; ``ValueError`` for anything else.
 
         Nothing is unpickled.
         """
+        kept = _arrays(data)
+        spread = {name: counted(kept[f"{name}_at"], kept[name]) for name in ("terms", "tokens")}
+        return cls(sizes=kept["sizes"], token_sum=kept["token_sum"], **spread)
+
+
+def _arrays(data: bytes) -> dict[str, npt.NDArray[Any]]:
+    """What ``to_bytes`` kept, by name; ``ValueError`` if it is not that, or not whole."""
+    try:
         with np.load(io.BytesIO(data), allow_pickle=False) as kept:
-            spread = {name: counted(kept[f"{name}_at"], kept[name]) for name in ("terms", "tokens")}
-            return cls(sizes=kept["sizes"], token_sum=kept["token_sum"], **spread)
+            return {name: kept[name] for name in _KEPT}
+    except (ValueError, KeyError, TypeError, EOFError, OSError, zipfile.BadZipFile, zlib.error):
+        raise ValueError("sums that are not as they were written") from None
 
 
 def counted(at: npt.NDArray[np.int64], values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

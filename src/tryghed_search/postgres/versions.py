@@ -96,7 +96,7 @@ def newest(connection: Connection) -> Version:
             recall=float(recall),
             effort=int(effort),
         )
-    except (ValueError, KeyError, TypeError, OSError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise DatabaseError(
             f"What the database says is in force cannot be read ({type(error).__name__}). Write "
             "it anew with 'tryghed-search ingest'."
