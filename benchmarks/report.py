@@ -214,6 +214,9 @@ def stages(result: Result) -> str:
 STORES = {"faiss": "FAISS, one process", "postgresql": "PostgreSQL"}
 
 
+MILLION = 1_000_000
+
+
 def scale(result: Result) -> str:
     """How an index grows."""
     rows = [
@@ -223,7 +226,9 @@ def scale(result: Result) -> str:
             f"{row['memory_mb']:,.0f}"
             + (f" + {row['server_mb']:,.0f}" if "server_mb" in row else ""),
             f"{row['load_seconds']:.1f}",
-            f"{row['p50_ms']:.1f}", f"{row['p99_ms']:.1f}", f"{row['vector_recall']:.3f}",
+            f"{row['p50_ms']:.1f}"
+            + (f": {MET if row['p50_ms'] <= 10 else MISSED}" if int(size) >= MILLION else ""),
+            f"{row['p99_ms']:.1f}", f"{row['vector_recall']:.3f}",
             verdict(row["recall"], 0.98, least=True).replace("≥ 0.98", f"{row['recall']:.3f}"),
         ]
         for store, told in result["stores"].items()
@@ -231,7 +236,8 @@ def scale(result: Result) -> str:
     ]  # fmt: skip
     head = [
         "store, passages", "built in s", "MB on disk", "MB of memory", "loaded in s",
-        "p50 ms", "p99 ms", "recall@10 of vectors", "of the answer (aim ≥ 0.98)",
+        "p50 ms (aim of a million ≤ 10)", "p99 ms", "recall@10 of vectors",
+        "of the answer (aim ≥ 0.98)",
     ]  # fmt: skip
     parts = [table(head, rows)]
     for store, told in result["stores"].items():
