@@ -321,7 +321,7 @@ def measure(
                 given |= {"address": address, "pid": server.pid}
                 built = stage("postgres-build", exact=options.exact, **given)
                 stores["postgresql"]["sizes"][str(size)] = built | stage("postgres-ask", **given)
-            yield fitted(result)
+                yield fitted(result)
         if not options.keep:
             shutil.rmtree(given["folder"])
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +63,22 @@ def labels_of(page: str) -> set[str]:
 
 def reports_of(passages: list[dict[str, Any]]) -> set[str]:
     return {passage["id"].split("/")[0] for passage in passages}
+
+
+def test_questions_from_beside_an_answer_are_of_its_report(
+    loaded_several: tuple[store.Manifest, Searcher],
+) -> None:
+    """Passages of no case, type or trend stand beside those of their own report alone."""
+    searcher = copy.copy(loaded_several[1])
+    passages = [passage for report in searcher.reports for passage in report.passages]
+    ids = {passage.id: passage.id for passage in passages}
+    searcher._corpus = replace(searcher._corpus, reader_questions=ids)
+    best = [n for n, passage in enumerate(passages) if passage.entry is None]
+    assert len({passages[n].report for n in best}) > 1
+    for n in best:
+        found = searcher._suggestions(passages, [n], (), answered=True)
+        assert {name.partition("/")[0] for name in found} <= {passages[n].report}
+        assert passages[n].id not in found
 
 
 # --- the API --------------------------------------------------------------------------------------

@@ -227,8 +227,7 @@ class Speller:
             )
             for first, some in alike.items()
         }
-        """Spellings by their first letter, shortest first, with length, letters and pairs of each.
-        """
+        """Spellings by their first letter, shortest first, each with length, letters and pairs."""
 
     def knows(self, word: str) -> bool:
         """Whether the vocabulary has the word as it is written."""

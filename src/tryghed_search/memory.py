@@ -19,7 +19,6 @@ from tryghed_search.retrieval import (
     Selection,
     Selections,
     affordable_ends,
-    exact,
     known_filters,
     lexical_merit,
     looked_for,
@@ -137,7 +136,8 @@ class LikelyPassages:
         kept = worth_keeping(raw, always[numbers], among, lengths)
         numbers = numbers[kept]
         raw = [
-            exact(narrowed(own, kept), *both, numbers) for own, both in zip(raw, asked, strict=True)
+            narrowed(own, kept, words.scores_of(numbers), grams.scores_of(numbers))
+            for own, (words, grams) in zip(raw, asked, strict=True)
         ]
         late = LateInteraction(_tokens_of(self._tokens, numbers), self.corpus.tokens)
         return Candidates([self._passages[number] for number in numbers], late, tuple(raw))

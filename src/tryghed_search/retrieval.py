@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -185,12 +185,20 @@ def looked_for(lengths: npt.NDArray[np.int64]) -> tuple[int, int]:
     return (NEAREST, FARTHEST) if lengths.any() else (NEAREST_WITHOUT_TOKENS, ENDS)
 
 
-def narrowed(raw: RawScores, kept: npt.NDArray[np.bool_]) -> RawScores:
-    """The scores of those candidates that are ``kept``, (n,) bool."""
+def narrowed(
+    raw: RawScores,
+    kept: npt.NDArray[np.bool_],
+    words: npt.NDArray[np.float32],
+    grams: npt.NDArray[np.float32],
+) -> RawScores:
+    """The scores of those k candidates that are ``kept``, (n,) bool.
+
+    ``words`` and ``grams``, (k,) float32, are theirs by all terms.
+    """
     some = kept[raw.rows[:, 0]]
     rows = raw.rows[some]
     rows[:, 0] = (np.cumsum(kept) - 1)[rows[:, 0]]
-    return RawScores(rows, raw.cosines[some], raw.words[kept], raw.grams[kept])
+    return RawScores(rows, raw.cosines[some], words, grams)
 
 
 def lexical_merit(
@@ -199,16 +207,6 @@ def lexical_merit(
     """How much words and n-grams together speak for each of n passages, (n,) float32."""
     weights = ranking.Weights()
     return lexical.together(words, weights.words, grams, weights.grams)
-
-
-def exact(
-    raw: RawScores,
-    words: lexical.LexicalQuestion,
-    grams: lexical.LexicalQuestion,
-    numbers: npt.NDArray[np.int64],
-) -> RawScores:
-    """The scores with those by all words and n-grams of the candidates, n of these ``numbers``."""
-    return replace(raw, words=words.scores_of(numbers), grams=grams.scores_of(numbers))
 
 
 def sample(count: int) -> npt.NDArray[np.int64]:

@@ -85,17 +85,17 @@ class Loaded:
         }
         made: dict[int, Report] = {}
         numbers: dict[int, list[int]] = {key: [] for key in keys}
-        rows = streamed(
+        with streamed(
             connection,
             "SELECT report, number, body FROM passages WHERE report = ANY(%s)"
             " ORDER BY report, position",
             (keys,),
-        )
-        for key, group in itertools.groupby(rows, itemgetter(0)):
-            own = list(group)
-            passages = [body for _, _, body in own]
-            made[key] = report_from({**bodies[key][0]["report"], "passages": passages})
-            numbers[key] = [number for _, number, _ in own]
+        ) as rows:
+            for key, group in itertools.groupby(rows, itemgetter(0)):
+                own = list(group)
+                passages = [body for _, _, body in own]
+                made[key] = report_from({**bodies[key][0]["report"], "passages": passages})
+                numbers[key] = [number for _, number, _ in own]
         reports = tuple(
             made.get(key) or report_from({**bodies[key][0]["report"], "passages": []})
             for key in keys
@@ -164,19 +164,20 @@ class Loaded:
         documents = tuple([nothing] * len(places) for _ in fields)
         lengths = np.zeros(len(places), np.int64)
         found = 0
-        for passage, sizes, terms in streamed(
+        with streamed(
             connection, "SELECT passage, sizes, terms FROM details WHERE report = ANY(%s)", (keys,)
-        ):
-            every = np.frombuffer(terms, np.int32)
-            if len(every) != 2 * sum(sizes[1:]):
-                raise ValueError("terms of another length")
-            found += 1
-            lengths[places[passage]] = sizes[0]
-            start = 0
-            for size, some in zip(sizes[1:], documents, strict=True):
-                own, counts = every[start : start + 2 * size].reshape(2, size)
-                some[places[passage]] = np.repeat(new[own], counts)
-                start += 2 * size
+        ) as rows:
+            for passage, sizes, terms in rows:
+                every = np.frombuffer(terms, np.int32)
+                if len(every) != 2 * sum(sizes[1:]):
+                    raise ValueError("terms of another length")
+                found += 1
+                lengths[places[passage]] = sizes[0]
+                start = 0
+                for size, some in zip(sizes[1:], documents, strict=True):
+                    own, counts = every[start : start + 2 * size].reshape(2, size)
+                    some[places[passage]] = np.repeat(new[own], counts)
+                    start += 2 * size
         if found != len(places):
             raise ValueError(f"words of {found} passages of {len(places)}")
         indexes = []

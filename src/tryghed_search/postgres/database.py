@@ -12,7 +12,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, LiteralString, TypeVar
 from urllib.parse import quote
@@ -295,16 +295,18 @@ def _library() -> None:
     del psycopg
 
 
+@contextlib.contextmanager
 def streamed(
     connection: Connection, statement: LiteralString, given: Sequence[Any]
-) -> Iterator[tuple[Any, ...]]:
+) -> Iterator[Iterable[tuple[Any, ...]]]:
     """The rows of a statement, of which no more than some are in memory at a time.
 
-    One such statement at a time in the transaction that the connection is in.
+    One such statement at a time in the transaction that the connection is in; on leaving it is
+    closed, read to its end or not.
     """
     with connection.cursor(name="rows") as cursor:
         cursor.itersize = _AT_ONCE
-        yield from cursor.execute(statement, given, binary=True)
+        yield cursor.execute(statement, given, binary=True)
 
 
 def copy_rows(

@@ -110,8 +110,8 @@ class Likely:
         kept = worth_keeping(raw, np.isin(chosen, always), among, self._loaded.lengths[chosen])
         numbers = chosen[kept]
         return numbers, [
-            retrieval.exact(narrowed(own, kept), *both, numbers)
-            for own, both in zip(raw, asked, strict=True)
+            narrowed(own, kept, words.scores_of(numbers), grams.scores_of(numbers))
+            for own, (words, grams) in zip(raw, asked, strict=True)
         ]
 
     def _near(

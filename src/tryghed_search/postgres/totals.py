@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
-_KEPT = ("sizes", "terms", "terms_at", "tokens", "tokens_at", "token_sum")
-
-
 @dataclass(frozen=True, slots=True)
 class Totals:
     """Sums over some reports."""
@@ -86,9 +83,10 @@ class Totals:
 
 def _arrays(data: bytes) -> dict[str, npt.NDArray[Any]]:
     """What ``to_bytes`` kept, by name; ``ValueError`` if it is not that, or not whole."""
+    names = (*(field.name for field in fields(Totals)), "terms_at", "tokens_at")
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as kept:
-            return {name: kept[name] for name in _KEPT}
+            return {name: kept[name] for name in names}
     except (ValueError, KeyError, TypeError, EOFError, OSError, zipfile.BadZipFile, zlib.error):
         raise ValueError("sums that are not as they were written") from None
 
